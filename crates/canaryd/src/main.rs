@@ -1,0 +1,2 @@
+//! The canaryd daemon and command line.
+fn main() {}

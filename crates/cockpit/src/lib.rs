@@ -1,0 +1,1 @@
+//! What people see and press: the HTTP API on the socket.

@@ -1,0 +1,1 @@
+//! How sets of containers run: one trait, Docker now.

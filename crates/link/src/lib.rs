@@ -1,0 +1,1 @@
+//! How a generation reaches NGINX: publish, swap, signal, ask the ops port.

@@ -1,0 +1,155 @@
+//! What the planner decides. Every action is an idempotent "ensure …"; the executor has no choice left to make.
+
+use std::time::Duration;
+
+use canaryd_gateway::Intent;
+use canaryd_rollout::{ComponentName, RevisionId, SetId, Weight};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+pub enum Action {
+    /// Ask the gateway for this traffic. Lowerings come first in a plan and never wait.
+    Route(Intent),
+    /// Containers of a set exist, and run or are stopped, as stated.
+    EnsureSet(SetGoal),
+    /// The set has no containers any more (stopped with `grace` first, if they run).
+    RemoveSet {
+        /// Which set.
+        set: SetId,
+        /// From stop signal to SIGKILL.
+        grace: Duration,
+    },
+    /// Logs and facts of a failed set are saved before anything of it goes.
+    SaveFailure {
+        /// Which set.
+        set: SetId,
+        /// Which revision.
+        revision: RevisionId,
+        /// The sentence of the outcome.
+        reason: String,
+    },
+    /// Give the revision's images a tag of ours, so that nobody's prune removes them.
+    KeepImages {
+        /// Which revision.
+        revision: RevisionId,
+    },
+    /// Nothing needs this revision's files and image tags any more.
+    ForgetRevision {
+        /// Which revision.
+        revision: RevisionId,
+    },
+    /// The gateway is stopped and removed (only on an explicit delete).
+    RemoveGateway,
+    /// Start or restart the evidence about a set from nothing (new set, changed checks, the stage again from zero).
+    FreshEvidence {
+        /// Which set.
+        set: SetId,
+    },
+    /// Ask the daemon to look the manifest's images up again (a person said `retry`).
+    ResolveAgain,
+}
+
+/// Containers of one set as they should be. What exists beyond it is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetGoal {
+    /// Which set.
+    pub set: SetId,
+    /// Of which component.
+    pub component: ComponentName,
+    /// Of which revision: the executor finds the create body under it.
+    pub revision: RevisionId,
+    /// These run, with restart policy `unless-stopped`.
+    pub running: Vec<u32>,
+    /// These exist and are stopped, with restart policy `no` (stopped with `grace` if they run).
+    pub stopped: Vec<u32>,
+    /// These are removed.
+    pub removed: Vec<u32>,
+    /// From stop signal to SIGKILL.
+    pub grace: Duration,
+    /// The first to go when memory is short.
+    pub expendable: bool,
+}
+
+/// What a person asked for, journalled before it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Command {
+    /// Unique; a repeated id is answered as before and acts once.
+    pub id: String,
+    /// Who: user name and uid, or `offline`.
+    pub actor: String,
+    /// Why, in the person's words.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// When it was received.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// What the person saw when deciding; a stale expectation is refused.
+    #[serde(default)]
+    pub expected: Option<Expected>,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// What the person saw when deciding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Expected {
+    /// The revision on trial.
+    #[serde(default)]
+    pub revision: Option<RevisionId>,
+    /// Index of the stage, from 0.
+    #[serde(default)]
+    pub stage: Option<usize>,
+}
+
+/// What a person can ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "verb")]
+pub enum Verb {
+    /// Next stage now, whatever the clock and clearance say (a Fail still wins).
+    Advance,
+    /// To 100 % and finish, with a reason; health, crash and Fail stay on.
+    Promote {
+        /// Why.
+        reason: String,
+    },
+    /// No progress until `resume`; safety stays.
+    Pause,
+    /// Progress again; also gives a weight set by hand back.
+    Resume,
+    /// Before the lane swap: the canary to 0 % and off.
+    Abort,
+    /// After a promotion: back to the previous version at 100 %, when it is healthy.
+    Undo,
+    /// Whichever of abort and undo is right.
+    Rollback,
+    /// The blocked revision may be tried again.
+    Retry,
+    /// A second set of the production revision takes over when it is healthy.
+    Restart,
+    /// The weight by hand.
+    Traffic {
+        /// The canary's share.
+        weight: Weight,
+    },
+    /// Stop everything of this rollout and forget it.
+    Delete,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// Of which command.
+    pub id: String,
+    /// Whether it was accepted (doing nothing because it is so already is accepted, too).
+    pub accepted: bool,
+    /// What was done, or why not and what to do instead: one sentence.
+    pub message: String,
+}

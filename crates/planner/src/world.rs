@@ -1,0 +1,223 @@
+//! What the planner is told about reality: a snapshot, each part with its age. It knows no Docker and no NGINX.
+
+use std::net::IpAddr;
+
+use canaryd_gateway::{Intent, Traffic};
+use canaryd_rollout::{ComponentName, RevisionId, Rollout, RolloutName, SetId};
+use canaryd_verdict::Judge;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::Waiting;
+
+/// One observation of everything that concerns one rollout.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// What the manifest asks for.
+    pub desired: Desired,
+    /// All sets of this rollout that have containers, in whatever state.
+    pub sets: Vec<SetView>,
+    /// The gateway as it is.
+    pub gateway: GatewayView,
+    /// Evidence about the set on trial, and how fresh its source is.
+    pub evidence: EvidenceView,
+    /// Whether this rollout may move and may start containers now.
+    pub slots: Slots,
+    /// The container engine as a whole.
+    pub engine: EngineView,
+    /// `false`: only lowering actions run, nothing is remembered.
+    pub journal_writable: bool,
+}
+
+/// What the manifest asks for.
+#[derive(Debug, Clone)]
+pub enum Desired {
+    /// A valid manifest. Its `images` say what is pending or missing; with anything pending, `revision` is provisional.
+    Ready(Box<Rollout>),
+    /// Not known now (unreadable directory, daemon just started): what was in force stays.
+    Unknown,
+    /// No longer in any complete, successful listing.
+    Gone {
+        /// Since when.
+        since: Timestamp,
+        /// Whether this counts as deleted (30 s of absence, and confirmed when several went at once).
+        confirmed: bool,
+    },
+}
+
+/// Containers of one component and one revision that were started together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetView {
+    /// Which set.
+    pub id: SetId,
+    /// Of which component.
+    pub component: ComponentName,
+    /// Of which revision.
+    pub revision: RevisionId,
+    /// Its containers by ordinal.
+    pub replicas: Vec<Replica>,
+}
+
+/// One container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Number within rollout and component.
+    pub ordinal: u32,
+    /// Container id, for people.
+    pub container: String,
+    /// Whether it runs.
+    pub state: RunState,
+    /// Whether it is well.
+    pub health: Health,
+    /// When it was last started.
+    pub started_at: Option<Timestamp>,
+    /// Its address on canaryd's network; it keeps it until it is removed.
+    pub addr: Option<IpAddr>,
+    /// Its latest exits, oldest first (bounded).
+    pub exits: Vec<Exit>,
+}
+
+/// Whether a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RunState {
+    /// Created, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Paused by somebody.
+    Paused,
+    /// Between an exit and Docker's restart.
+    Restarting,
+    /// Ended.
+    Exited,
+}
+
+/// Whether a replica is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum Health {
+    /// Not proven yet.
+    Starting {
+        /// Last failure of the probe, in words, if any.
+        last: Option<String>,
+    },
+    /// Proven.
+    Healthy,
+    /// It was healthy once (or its start-up time is over) and fails now.
+    Unhealthy {
+        /// In words.
+        why: String,
+    },
+}
+
+/// One end of a container's process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Exit {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Exit code (128 + signal for a signal).
+    pub code: i64,
+    /// Killed for memory.
+    pub oom: bool,
+    /// What is known about who or what caused it. May still change from `Itself` within 2 s of `at`.
+    pub cause: ExitCause,
+}
+
+/// Who or what ended a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ExitCause {
+    /// Nobody asked for it.
+    Itself,
+    /// canaryd stopped it.
+    Us,
+    /// Somebody else killed, stopped or removed it.
+    Somebody,
+    /// A container outside the set died within 2 s.
+    Neighbour,
+    /// The engine restarted or was gone.
+    Engine,
+}
+
+/// The gateway as it is.
+#[derive(Debug, Clone, Default)]
+pub struct GatewayView {
+    /// The newest intent of this rollout that is proven live, with when it became so.
+    pub live: Option<Live>,
+    /// NGINX workers of older generations that still finish requests.
+    pub old_workers: u32,
+    /// The live symlink names a twin while canary weight was asked for: somebody lowered it without the daemon.
+    pub lowered_offline: bool,
+    /// Why the newest intent is not live: refused generation, port taken, no image … One sentence.
+    pub problem: Option<String>,
+}
+
+/// An intent that is proven live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// The intent.
+    pub intent: Intent,
+    /// `<epoch>.<n>`.
+    pub generation: String,
+    /// Since when it is live.
+    pub since: Timestamp,
+}
+
+impl GatewayView {
+    /// What users get at this moment, as far as proven.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.live.as_ref().map_or(Traffic::Nobody, |l| l.intent.traffic)
+    }
+}
+
+/// Evidence about the set on trial.
+#[derive(Debug, Clone, Default)]
+pub struct EvidenceView {
+    /// The processes of the verdict, for this set.
+    pub judge: Option<(SetId, Judge)>,
+    /// When evidence was last read.
+    pub read_at: Option<Timestamp>,
+    /// The source is silent (unreadable, lines lost): since when and why.
+    pub silent: Option<(Timestamp, String)>,
+    /// Present traffic of the gateway, requests per second over the last minute.
+    pub requests_per_second: f64,
+}
+
+/// Whether this rollout may move and may start containers now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// A rollout may begin to move (at most `maxMoving` do).
+    pub may_move: bool,
+    /// Containers may be started (one rollout at a time).
+    pub may_start: bool,
+    /// Who has the slot, for the report.
+    pub ahead: Vec<RolloutName>,
+}
+
+/// The container engine as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct EngineView {
+    /// `Some(why)`: it cannot be asked; `sets` is the last known state.
+    pub unreachable: Option<String>,
+    /// Problems of single operations that are retried: pull errors, a failed start … keyed by set.
+    pub troubles: Vec<Trouble>,
+    /// Operations under way that the report should name (pull progress …).
+    pub busy: Vec<Waiting>,
+}
+
+/// An operation on a set that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Trouble {
+    /// Which set.
+    pub set: SetId,
+    /// One sentence.
+    pub what: String,
+    /// No retry can help (no such image, port taken by configuration, bad mount …).
+    pub is_final: bool,
+}

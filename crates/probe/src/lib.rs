@@ -1,0 +1,1 @@
+//! What is tried on a version: health, and the load generator.

@@ -1,0 +1,2 @@
+//! Demo application.
+fn main() {}
