@@ -1,0 +1,44 @@
+//! What the API needs from the daemon: one trait, so that the server can be tried without one.
+
+use async_trait::async_trait;
+use canaryd_planner::{Answer, Command, Report};
+use canaryd_rollout::RolloutName;
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+
+use crate::page::{EventLine, LogQuery, LogText, PlanPage, StatusPage};
+
+/// What the API reads from and asks of the daemon. Errors are one sentence for a person.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// Everything on this host.
+    async fn status(&self) -> StatusPage;
+
+    /// One rollout; `None`: the name is not known.
+    async fn report(&self, name: &RolloutName) -> Option<Report>;
+
+    /// History with a sequence number above `after`, oldest first, at most `limit` lines; `None`: of all rollouts.
+    /// With `after` 0 these are the *newest* `limit` lines, still oldest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read: why.
+    async fn events(&self, name: Option<&RolloutName>, after: u64, limit: usize) -> Result<Vec<EventLine>, String>;
+
+    /// Changes its value whenever a report or the history may have changed; wakes followers.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Journals the command, waits for the plan that consumes it and returns its answer.
+    ///
+    /// # Errors
+    /// It could not be journalled or was not planned in time: why.
+    async fn command(&self, name: &RolloutName, command: Command) -> Result<Answer, String>;
+
+    /// Log lines; the stream ends unless `follow` was asked for. An `Err` ends it.
+    fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, Result<LogText, String>>;
+
+    /// What would be done about each manifest of this text now. `source` is the file's absolute path.
+    ///
+    /// # Errors
+    /// The rendered diagnostics of an invalid manifest.
+    async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String>;
+}

@@ -1,0 +1,230 @@
+//! What the API answers with: plain values, the same for socket, command line and page.
+
+use canaryd_gateway::Lane;
+use canaryd_planner::{Event, Expected, Report, Severity, Verb};
+use canaryd_rollout::{RolloutName, Weight};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything on one host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusPage {
+    /// Name of the host: people have several.
+    pub host: String,
+    /// Version of the daemon.
+    pub version: String,
+    /// The daemon's instance id.
+    pub instance: String,
+    /// When the daemon started.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// Absolute paths that are watched for manifests.
+    #[serde(default)]
+    pub watch: Vec<String>,
+    /// Every rollout, by name.
+    pub rollouts: Vec<Report>,
+    /// Rendered diagnostics of manifests that are ignored.
+    pub problems: Vec<String>,
+    /// Nothing is written to Docker, NGINX or the journal.
+    pub dry_run: bool,
+}
+
+/// One line of the history, with its place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventLine {
+    /// Global, ascending.
+    pub seq: u64,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Of which rollout.
+    pub name: RolloutName,
+    /// How loud.
+    pub severity: Severity,
+    /// Stable kebab-case kind.
+    pub kind: String,
+    /// The sentence.
+    pub message: String,
+}
+
+impl EventLine {
+    /// The event with its place in the history.
+    #[must_use]
+    pub fn new(seq: u64, at: Timestamp, name: RolloutName, event: Event) -> Self {
+        Self { seq, at, name, severity: event.severity, kind: event.kind, message: event.message }
+    }
+}
+
+/// What a follower is sent: one of these a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum Followed {
+    /// The state, whenever it changed.
+    Report {
+        /// Which host speaks.
+        host: String,
+        /// The state.
+        report: Box<Report>,
+    },
+    /// Something happened.
+    Event {
+        /// What.
+        event: EventLine,
+    },
+    /// The rollout is gone, or the daemon stops.
+    End {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Which log lines are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogQuery {
+    /// Only this lane; `None`: both.
+    pub lane: Option<Lane>,
+    /// Keep sending what comes.
+    pub follow: bool,
+    /// So many lines of each container from the end; `None`: all.
+    pub tail: Option<u32>,
+    /// The gateway's log instead of the containers'.
+    pub gateway: bool,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogText {
+    /// Name of the container that wrote it.
+    pub source: String,
+    /// The line without its end.
+    pub text: String,
+}
+
+/// A command as it is posted: who and when are the server's to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandRequest {
+    /// Unique; a repeated id acts once. Made by the server when it is left out.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Why, in the person's words.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// What the person saw when deciding.
+    #[serde(default)]
+    pub expected: Option<Expected>,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// A manifest that is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanRequest {
+    /// Absolute path of the file: paths inside it are relative to it.
+    pub source: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What would be done about one manifest now. Nothing is changed by asking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanPage {
+    /// Name of the host.
+    pub host: String,
+    /// Of which rollout.
+    pub name: RolloutName,
+    /// The version in production, if any.
+    pub from: Option<String>,
+    /// The version that the manifest asks for.
+    pub to: String,
+    /// What would be done now and why, in one or two sentences.
+    pub now: String,
+    /// What would be done first, one line each; empty: nothing.
+    pub actions: Vec<String>,
+    /// What stands in the way or may surprise; worst first.
+    pub warnings: Vec<String>,
+    /// What differs between the versions.
+    pub changes: Vec<PlanChange>,
+    /// Memory of both versions together, if limits are known.
+    pub memory: Option<PlanMemory>,
+    /// The way there.
+    pub steps: Vec<PlanStep>,
+    /// Facts worth a line: connections that are cut, ports with a gap …
+    pub notes: Vec<String>,
+    /// Present traffic of the gateway, requests per second; `None`: not known.
+    pub requests_per_second: Option<f64>,
+    /// What each stage can prove at the present traffic.
+    pub stages: Vec<StageForecast>,
+}
+
+/// One difference between two versions. Values that may be secret are never in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanChange {
+    /// Of which component, when it is not the app.
+    #[serde(default)]
+    pub component: Option<String>,
+    /// Which part: `image`, `env`, `memory` …
+    pub what: String,
+    /// In words: `shop:v3.1.4 → shop:v3.2.0`, `+ FEATURE_X   ~ POOL_SIZE`.
+    pub text: String,
+}
+
+/// Memory that is needed while both versions run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanMemory {
+    /// Limit of one app container of the version in production, bytes.
+    pub from: Option<u64>,
+    /// Limit of one app container of the new version, bytes.
+    pub to: Option<u64>,
+    /// Both versions together at the peak, bytes; `None` when a container has no limit.
+    pub together: Option<u64>,
+    /// Free on the host, bytes.
+    pub free: Option<u64>,
+}
+
+/// One part of the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStep {
+    /// One word: `start`, `traffic`, `finish`.
+    pub title: String,
+    /// In words.
+    pub text: String,
+}
+
+/// What one stage can prove at the present traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StageForecast {
+    /// The canary's share.
+    pub weight: Weight,
+    /// Least observed time, seconds.
+    pub observe: f64,
+    /// Canary requests by the end of the stage, those of earlier stages included.
+    pub requests: u64,
+    /// Clean canary requests from which the next weight is allowed; `None`: nothing is needed.
+    pub enough_from: Option<u64>,
+    /// If none of them fails, the error rate is below this, 0.0 to 1.0.
+    pub below: f64,
+    /// Seconds that the stage needs for `enough_from` at this traffic, when `observe` is too short.
+    pub too_short: Option<f64>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// What is wrong.
+    pub error: String,
+    /// What can be done about it.
+    #[serde(default)]
+    pub hint: Option<String>,
+}
