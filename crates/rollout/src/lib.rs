@@ -1,10 +1,30 @@
 //! What the user writes: Rollout kinds, defaults, validation, diagnostics and the JSON Schema.
 //!
-//! Pure: no I/O, no clock. `parse` turns text into a `Draft` that says what it needs; `resolve` turns the draft and
+//! Pure: no I/O, no clock. [`parse`] turns text into a [`Draft`] that says what it needs; [`resolve`] turns the draft and
 //! those inputs into a [`Rollout`], whose types cannot be wrong.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should"))]
 
+mod diagnostic;
+mod diff;
+mod draft;
+pub mod fmt;
 mod ids;
+mod image;
+mod memory;
+mod resolve;
+mod revision;
+mod schema;
+mod set_version;
 mod spec;
 
+pub use diagnostic::{Diagnostic, Severity, Snippet};
+pub use diff::{Change, Class, diff};
+pub use draft::{Broken, Draft, Needs, Parsed, SourceText, parse};
 pub use ids::{BadName, ComponentName, RevisionId, RolloutName, SetId, Weight};
+pub use image::{ImageReference, image_reference};
+pub use memory::peak_memory;
+pub use resolve::{Inputs, Resolved, resolve};
+pub use revision::{FORMAT, known_formats, revision_in};
+pub use schema::schema;
+pub use set_version::{SetVersionError, set_version};
 pub use spec::*;
