@@ -1,1 +1,18 @@
-//! Where evidence comes from: the access log.
+//! Where evidence comes from: the gateway's JSON access log.
+//!
+//! [`Tail`] reads lines and never loses one to a restart or a rotation; [`evidence`] says which attempt is whose;
+//! [`Tick`] is the record of one second; [`Rate`] and [`LossDetector`] say how much there is and whether it is all.
+
+mod evidence;
+mod loss;
+mod rate;
+mod rotation;
+mod tail;
+mod tick;
+
+pub use evidence::{Attempt, Owner};
+pub use loss::{LossDetector, Seen, Silence};
+pub use rate::Rate;
+pub use rotation::Rotation;
+pub use tail::{Batch, Place, Tail, TailError, TailState};
+pub use tick::{Counts, ModeCounts, Tick, bin_of, upper_edge_of};
