@@ -1,1 +1,12 @@
 //! How a generation reaches NGINX: publish, swap, signal, ask the ops port.
+//!
+//! Knows files, symlinks and the ops port; knows nothing of Docker: what needs the container goes through [`Master`].
+//! Lowering (`swap_to_twin`, then HUP) allocates no disk space and asks nobody.
+
+mod link;
+mod master;
+mod ops;
+
+pub use link::{Link, LinkError, Live, Owner};
+pub use master::Master;
+pub use ops::{Ops, OpsError, StubStatus};
