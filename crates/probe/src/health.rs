@@ -174,3 +174,118 @@ pub fn from_running(age: Duration, settings: &HealthSettings) -> Health {
         Health::Starting { last: Some(format!("has no health check: counts as healthy after {:?}", settings.startup)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SETTINGS: HealthSettings = HealthSettings {
+        interval: Duration::from_secs(2),
+        timeout: Duration::from_secs(1),
+        failures: 3,
+        startup: Duration::from_mins(1),
+    };
+
+    fn unwell() -> Look {
+        Look::Unwell("status 503".to_owned())
+    }
+
+    fn looks() -> impl Strategy<Value = Vec<(Look, u64)>> {
+        let look = prop_oneof![Just(Look::Well), Just(unwell()), Just(Look::Unseen("the relay is down".to_owned()))];
+        proptest::collection::vec((look, 0..20u64), 0..60)
+    }
+
+    /// Feeds looks with the given gaps in seconds, and calls `see` after each.
+    fn play(looks: Vec<(Look, u64)>, mut see: impl FnMut(&[Look], Duration, &Health, &Health)) {
+        let mut state = HealthState::new(SETTINGS);
+        let (mut past, mut age) = (Vec::new(), Duration::ZERO);
+        for (look, gap) in looks {
+            age += Duration::from_secs(gap);
+            let before = state.health().clone();
+            past.push(look.clone());
+            let after = state.feed(look, age).clone();
+            see(&past, age, &before, &after);
+        }
+    }
+
+    fn failures_at_the_end(past: &[Look]) -> usize {
+        let seen = past.iter().rev().filter(|look| !matches!(look, Look::Unseen(_)));
+        seen.take_while(|look| matches!(look, Look::Unwell(_))).count()
+    }
+
+    proptest! {
+        #[test]
+        fn unhealthy_needs_the_whole_number_of_failures_in_a_row(looks in looks()) {
+            play(looks, |past, _, _, after| {
+                if matches!(after, Health::Unhealthy { .. }) {
+                    assert!(failures_at_the_end(past) >= 3, "{past:?}");
+                }
+            });
+        }
+
+        #[test]
+        fn a_success_is_always_healthy_and_nothing_else_makes_it_so(looks in looks()) {
+            play(looks, |past, _, before, after| match past.last() {
+                Some(Look::Well) => assert_eq!(after, &Health::Healthy),
+                Some(Look::Unwell(_) | Look::Unseen(_)) | None => {
+                    assert!(after != &Health::Healthy || before == &Health::Healthy);
+                }
+            });
+        }
+
+        #[test]
+        fn the_startup_time_runs_from_the_start_whatever_was_seen_in_between(looks in looks()) {
+            play(looks, |past, age, _, after| {
+                let late = age >= SETTINGS.startup && failures_at_the_end(past) >= 3;
+                if late && matches!(past.last(), Some(Look::Unwell(_))) {
+                    assert!(matches!(after, Health::Unhealthy { .. }), "{past:?} at {age:?}: {after:?}");
+                }
+            });
+        }
+
+        #[test]
+        fn a_replica_that_was_healthy_is_never_starting_again(looks in looks()) {
+            play(looks, |past, _, _, after| {
+                if past.contains(&Look::Well) {
+                    assert!(!matches!(after, Health::Starting { .. }), "{past:?}");
+                }
+            });
+        }
+
+        #[test]
+        fn a_look_that_saw_nothing_changes_no_state(looks in looks()) {
+            play(looks, |past, _, before, after| {
+                if matches!(past.last(), Some(Look::Unseen(_))) {
+                    assert_eq!(std::mem::discriminant(before), std::mem::discriminant(after));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_starting_replica_is_looked_at_more_often() {
+        let mut state = HealthState::new(SETTINGS);
+        assert_eq!(state.next_look(), Duration::from_millis(500));
+        state.feed(Look::Well, Duration::from_secs(1));
+        assert_eq!(state.next_look(), SETTINGS.interval);
+    }
+
+    #[test]
+    fn docker_says_unhealthy_only_after_the_startup_time() {
+        let at = |status, seconds| from_docker(status, Duration::from_secs(seconds), &SETTINGS);
+        assert_eq!(at(DockerHealth::Starting, 1), Health::Starting { last: None });
+        assert!(matches!(at(DockerHealth::Unhealthy, 1), Health::Starting { last: Some(_) }));
+        assert_eq!(at(DockerHealth::Healthy, 1), Health::Healthy);
+        assert_eq!(at(DockerHealth::Healthy, 100), Health::Healthy);
+        assert!(matches!(at(DockerHealth::Starting, 60), Health::Unhealthy { .. }));
+        assert!(matches!(at(DockerHealth::Unhealthy, 60), Health::Unhealthy { .. }));
+        assert!(matches!(at(DockerHealth::Absent, 1), Health::Unhealthy { .. }));
+    }
+
+    #[test]
+    fn without_a_check_running_for_the_startup_time_counts_as_well() {
+        assert!(matches!(from_running(Duration::from_secs(59), &SETTINGS), Health::Starting { .. }));
+        assert_eq!(from_running(Duration::from_mins(1), &SETTINGS), Health::Healthy);
+    }
+}

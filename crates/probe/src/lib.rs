@@ -8,6 +8,8 @@
 mod health;
 mod load;
 mod reach;
+#[cfg(test)]
+mod stage;
 mod watch;
 
 pub use health::{DockerHealth, Health, HealthSettings, HealthState, Look, from_docker, from_running};
@@ -15,5 +17,5 @@ pub use load::{
     Failure, Latencies, Load, LoadPlan, LoadRefused, LoadReport, Method, RequestKind, SecondOf, VERSION_HEADER,
     VersionCount,
 };
-pub use reach::{Answer, RELAY_HEADER, Reach, ReachError};
+pub use reach::{Answer, RELAY_HEADER, RELAYED_HEADER, Reach, ReachError};
 pub use watch::{Target, watch_http};

@@ -85,3 +85,59 @@ fn judge(answer: Result<Answer, ReachError>) -> Look {
         Err(error) => Look::Unseen(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::{Stage, nobody};
+    use std::net::SocketAddr;
+
+    const SETTINGS: HealthSettings = HealthSettings {
+        interval: Duration::from_millis(20),
+        timeout: Duration::from_millis(200),
+        failures: 3,
+        startup: Duration::from_millis(200),
+    };
+
+    fn watch(reach: Reach, to: SocketAddr, path: &str, cancel: &CancellationToken) -> watch::Receiver<Health> {
+        let target = Target { addr: to.ip(), port: to.port(), path: path.to_owned() };
+        watch_http(reach, target, SETTINGS, Duration::ZERO, cancel.clone())
+    }
+
+    async fn wait_for(health: &mut watch::Receiver<Health>, want: impl FnMut(&Health) -> bool) {
+        tokio::time::timeout(Duration::from_secs(5), health.wait_for(want)).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_answers_is_healthy() {
+        let (stage, cancel) = (Stage::open().await, CancellationToken::new());
+        let mut health = watch(Reach::Direct, stage.addr, "/health", &cancel);
+        wait_for(&mut health, |h| *h == Health::Healthy).await;
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_answers_503_is_unhealthy_after_its_startup_time() {
+        let (stage, cancel) = (Stage::open().await, CancellationToken::new());
+        let mut health = watch(Reach::Direct, stage.addr, "/status/503", &cancel);
+        wait_for(&mut health, |h| matches!(h, Health::Unhealthy { why } if why.ends_with("status 503"))).await;
+    }
+
+    #[tokio::test]
+    async fn behind_a_broken_relay_a_replica_is_never_unhealthy() {
+        let (stage, cancel) = (Stage::open().await, CancellationToken::new());
+        let reach = Reach::Relay { ops: nobody().await, token: String::new() };
+        let mut health = watch(reach, stage.addr, "/health", &cancel);
+        wait_for(&mut health, |h| matches!(h, Health::Starting { last: Some(why) } if why.contains("relay"))).await;
+        let unhealthy = health.wait_for(|h| matches!(h, Health::Unhealthy { .. }));
+        assert!(tokio::time::timeout(SETTINGS.startup * 3, unhealthy).await.is_err(), "the relay was to blame");
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_watch_ends() {
+        let (stage, cancel) = (Stage::open().await, CancellationToken::new());
+        let mut health = watch(Reach::Direct, stage.addr, "/health", &cancel);
+        cancel.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(5), health.wait_for(|_| false)).await.unwrap();
+        assert!(ended.is_err(), "the sender is gone");
+    }
+}

@@ -1,19 +1,23 @@
 //! What load to make, and what is refused.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{CONNECTION, HOST};
 
 const MAX_RATE: f64 = 20_000.0;
 const MAX_CONNECTIONS: usize = 4_000;
 const MAX_REQUESTS: u64 = 100_000_000;
-const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+const MAX_DURATION: Duration = Duration::from_hours(24);
 
 /// What load to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadPlan {
-    /// Where to; only an address of this host (127.0.0.0/8 or ::1).
+    /// Where to; only an address of this host (127.0.0.0/8 or `::1`).
     pub target: SocketAddr,
     /// Requests per second, evenly spaced; up to 20,000.
     pub rate: f64,
@@ -64,6 +68,31 @@ impl RequestKind {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    fn request(&self, target: SocketAddr, keep_alive: bool) -> Result<Request<Full<Bytes>>, LoadRefused> {
+        let bad = |reason: String| LoadRefused::BadRequest { kind: self.to_string(), reason };
+        if !self.path.starts_with('/') {
+            return Err(bad("the path must start with a slash".to_owned()));
+        }
+        let mut builder = Request::builder().method(self.method.as_str()).uri(self.path.as_str());
+        for (name, value) in &self.headers {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(HOST.as_str())) {
+            builder = builder.header(HOST, target.to_string());
+        }
+        if !keep_alive {
+            builder = builder.header(CONNECTION, "close");
+        }
+        builder.body(Full::new(self.body.clone())).map_err(|error| bad(error.to_string()))
+    }
+}
+
+impl fmt::Display for RequestKind {
+    /// `POST /orders`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.path)
     }
 }
 
@@ -143,6 +172,19 @@ impl LoadPlan {
     /// # Errors
     /// The first limit that it breaks.
     pub fn check(&self) -> Result<(), LoadRefused> {
+        self.prepare().map(|_| ())
+    }
+
+    /// The requests of the mix, ready to be sent.
+    pub(super) fn prepare(&self) -> Result<Vec<Request<Full<Bytes>>>, LoadRefused> {
+        self.check_limits()?;
+        if self.mix.is_empty() {
+            return Err(LoadRefused::EmptyMix);
+        }
+        self.mix.iter().map(|kind| kind.request(self.target, self.keep_alive)).collect()
+    }
+
+    fn check_limits(&self) -> Result<(), LoadRefused> {
         if !self.target.ip().is_loopback() {
             return Err(LoadRefused::NotLoopback(self.target));
         }
@@ -160,9 +202,6 @@ impl LoadPlan {
         }
         if self.timeout.is_zero() {
             return Err(LoadRefused::Timeout);
-        }
-        if self.mix.is_empty() {
-            return Err(LoadRefused::EmptyMix);
         }
         Ok(())
     }
