@@ -1,10 +1,33 @@
 //! What people see and press: the HTTP API on the socket.
+//!
+//! The server knows the daemon only as a [`Control`]; the client knows the server only by its answers. Neither decides
+//! anything.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say where"))]
+
+mod bound;
+mod client;
 mod control;
+mod follow;
+mod forecast;
 mod page;
+mod server;
+mod socket;
 
+pub use client::{Client, ClientError};
 pub use control::Control;
+pub use forecast::plan_table;
 pub use page::{
-    CommandRequest, EventLine, Followed, LogQuery, LogText, PlanChange, PlanMemory, PlanPage, PlanRequest, PlanStep,
-    Refusal, StageForecast, StatusPage,
+    CommandRequest, EventLine, Followed, LogLine, LogQuery, LogText, PlanChange, PlanMemory, PlanPage, PlanRequest,
+    PlanStep, Refusal, StageForecast, StatusPage,
 };
+pub use server::serve;
+pub use socket::{BindError, bind};
+
+/// An id that nobody else has: 32 hexadecimal digits from the randomness that std seeds its hash maps with.
+#[must_use]
+pub fn fresh_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let half = |salt: u64| RandomState::new().hash_one((salt, jiff::Timestamp::now().as_nanosecond()));
+    format!("{:016x}{:016x}", half(1), half(2))
+}

@@ -105,6 +105,28 @@ pub struct LogText {
     pub text: String,
 }
 
+/// One line of a log stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum LogLine {
+    /// A line.
+    Line(LogText),
+    /// The log cannot be read any further.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+impl From<Result<LogText, String>> for LogLine {
+    fn from(line: Result<LogText, String>) -> Self {
+        match line {
+            Ok(text) => Self::Line(text),
+            Err(why) => Self::Failed { why },
+        }
+    }
+}
+
 /// A command as it is posted: who and when are the server's to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,268 @@
+//! The other end of the socket: one connection a request, typed answers.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use canaryd_planner::{Answer, Report};
+use canaryd_rollout::RolloutName;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::page::{
+    CommandRequest, EventLine, Followed, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal, StatusPage,
+};
+
+/// A line of a stream is far shorter; more is not ours.
+const LONGEST_LINE: usize = 8 << 20;
+
+/// Why the daemon gave no answer, or refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no daemon answers at {}: {why}", .socket.display())]
+    NoDaemon {
+        /// Where it was looked for.
+        socket: PathBuf,
+        /// In words.
+        why: String,
+    },
+    /// Somebody may listen, but the caller may not ask.
+    #[error("the socket {} is not open to you: use sudo, or join the group canaryd", .socket.display())]
+    Forbidden {
+        /// Where.
+        socket: PathBuf,
+    },
+    /// The daemon refused, with its reason.
+    #[error("{}", .refusal.error)]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        refusal: Refusal,
+    },
+    /// The conversation broke off or made no sense.
+    #[error("the daemon's answer broke off: {why}")]
+    Broken {
+        /// In words.
+        why: String,
+    },
+}
+
+type Result<T> = std::result::Result<T, ClientError>;
+
+/// A way to talk to one daemon.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// Finds out whether a daemon listens on the socket.
+    ///
+    /// # Errors
+    /// [`ClientError::NoDaemon`] or [`ClientError::Forbidden`].
+    pub async fn connect(socket: impl Into<PathBuf>) -> Result<Self> {
+        let socket = socket.into();
+        dial(&socket).await?;
+        Ok(Self { socket })
+    }
+
+    /// Where the daemon listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Everything on the host.
+    ///
+    /// # Errors
+    /// No daemon, or the conversation broke off.
+    pub async fn status(&self) -> Result<StatusPage> {
+        self.get("/v1/status").await
+    }
+
+    /// One rollout.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with 404 and the known names; no daemon.
+    pub async fn report(&self, name: &RolloutName) -> Result<Report> {
+        self.get(&format!("/v1/rollouts/{name}")).await
+    }
+
+    /// History above `after`; with 0 the newest `limit` lines. `None`: of all rollouts.
+    ///
+    /// # Errors
+    /// Unknown name, unreadable journal, no daemon.
+    pub async fn events(&self, name: Option<&RolloutName>, after: u64, limit: usize) -> Result<Vec<EventLine>> {
+        let place = name.map_or_else(|| "/v1/events".to_owned(), |n| format!("/v1/rollouts/{n}/events"));
+        self.get(&format!("{place}?after={after}&limit={limit}")).await
+    }
+
+    /// The state whenever it changes and every event, from event number `after` on (`None`: from now on).
+    ///
+    /// # Errors
+    /// Unknown name, no daemon.
+    pub async fn follow(&self, name: &RolloutName, after: Option<u64>) -> Result<BoxStream<'static, Result<Followed>>> {
+        let after = after.map(|seq| format!("?after={seq}")).unwrap_or_default();
+        self.stream(&format!("/v1/rollouts/{name}/follow{after}")).await
+    }
+
+    /// Log lines, as they come.
+    ///
+    /// # Errors
+    /// Unknown name, no daemon; in the stream: the log cannot be read.
+    pub async fn logs(&self, name: &RolloutName, query: &LogQuery) -> Result<BoxStream<'static, Result<LogText>>> {
+        let mut path = format!("/v1/rollouts/{name}/logs?follow={}&gateway={}", query.follow, query.gateway);
+        if let Some(lane) = query.lane {
+            path.push_str(&format!("&lane={lane}"));
+        }
+        if let Some(tail) = query.tail {
+            path.push_str(&format!("&tail={tail}"));
+        }
+        let lines = self.stream::<LogLine>(&path).await?;
+        Ok(lines.map(|line| line.and_then(log_text)).boxed())
+    }
+
+    /// Posts a command and waits for what became of it. A refusal is an [`Answer`] that was not accepted.
+    ///
+    /// # Errors
+    /// Unknown name, not journalled, no daemon.
+    pub async fn command(&self, name: &RolloutName, request: &CommandRequest) -> Result<Answer> {
+        let response = self.send(Method::POST, &format!("/v1/rollouts/{name}/commands"), to_json(request)?).await?;
+        let status = response.status();
+        let body = whole(response).await?;
+        if status == StatusCode::OK || status == StatusCode::CONFLICT {
+            from_json(&body)
+        } else {
+            Err(refused(status, &body))
+        }
+    }
+
+    /// What would be done about each manifest of a file.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the rendered diagnostics; no daemon.
+    pub async fn plan(&self, request: &PlanRequest) -> Result<Vec<PlanPage>> {
+        answer(self.send(Method::POST, "/v1/plan", to_json(request)?).await?).await
+    }
+
+    /// Whether it answers at all.
+    ///
+    /// # Errors
+    /// No daemon, or the conversation broke off.
+    pub async fn healthz(&self) -> Result<()> {
+        self.get::<serde_json::Value>("/v1/healthz").await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        answer(self.send(Method::GET, path, Bytes::new()).await?).await
+    }
+
+    async fn stream<T: DeserializeOwned + Send + 'static>(&self, path: &str) -> Result<BoxStream<'static, Result<T>>> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(refused(status, &whole(response).await?));
+        }
+        Ok(lines(response.into_body()).boxed())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
+        let stream = dial(&self.socket).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "canaryd")
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(broken)?;
+        sender.send_request(request).await.map_err(broken)
+    }
+}
+
+async fn dial(socket: &Path) -> Result<UnixStream> {
+    UnixStream::connect(socket).await.map_err(|e| {
+        let socket = socket.to_owned();
+        let why = match e.kind() {
+            io::ErrorKind::PermissionDenied => return ClientError::Forbidden { socket },
+            io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+            io::ErrorKind::ConnectionRefused => "nobody listens on it any more".to_owned(),
+            _ => e.to_string(),
+        };
+        ClientError::NoDaemon { socket, why }
+    })
+}
+
+fn broken(e: impl std::fmt::Display) -> ClientError {
+    ClientError::Broken { why: e.to_string() }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<Bytes> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(broken)
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(broken)
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Bytes> {
+    Ok(response.into_body().collect().await.map_err(broken)?.to_bytes())
+}
+
+async fn answer<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {
+    let status = response.status();
+    let body = whole(response).await?;
+    if status == StatusCode::OK { from_json(&body) } else { Err(refused(status, &body)) }
+}
+
+fn refused(status: StatusCode, body: &[u8]) -> ClientError {
+    let refusal = serde_json::from_slice(body)
+        .unwrap_or_else(|_| Refusal { error: String::from_utf8_lossy(body).trim().to_owned(), hint: None });
+    ClientError::Refused { status: status.as_u16(), refusal }
+}
+
+fn log_text(line: LogLine) -> Result<LogText> {
+    match line {
+        LogLine::Line(text) => Ok(text),
+        LogLine::Failed { why } => Err(ClientError::Broken { why }),
+    }
+}
+
+/// Values of newline-delimited JSON. A line that is cut off at the end of the body is an error.
+fn lines<T: DeserializeOwned + Send + 'static>(body: Incoming) -> impl futures::Stream<Item = Result<T>> + Send {
+    futures::stream::unfold(Some((body, BytesMut::new())), |state| async move {
+        let (mut body, mut buffer) = state?;
+        match next_line(&mut body, &mut buffer).await {
+            Ok(Some(line)) => Some((from_json(&line), Some((body, buffer)))),
+            Ok(None) => None,
+            Err(e) => Some((Err(e), None)),
+        }
+    })
+}
+
+async fn next_line(body: &mut Incoming, buffer: &mut BytesMut) -> Result<Option<Bytes>> {
+    loop {
+        if let Some(end) = buffer.iter().position(|b| *b == b'\n') {
+            let line = buffer.split_to(end + 1).freeze();
+            return Ok(Some(line.slice(..end)));
+        }
+        if buffer.len() > LONGEST_LINE {
+            return Err(broken("a line without end"));
+        }
+        match body.frame().await {
+            Some(frame) => buffer.extend_from_slice(&frame.map_err(broken)?.into_data().unwrap_or_default()),
+            None if buffer.is_empty() => return Ok(None),
+            None => return Err(broken("in the middle of a line")),
+        }
+    }
+}
