@@ -1,0 +1,316 @@
+//! Evidence about the set on trial: reads every gateway's access log once a second, feeds the judge, and writes log
+//! offset, counts and process state in one transaction, so that a kill counts nothing twice.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use canaryd_gateway::AccessLine;
+use canaryd_journal::{TickBatch, TickRow};
+use canaryd_planner::{EvidenceView, Memory};
+use canaryd_rollout::{CheckKind, Rollout, SetId};
+use canaryd_telemetry::{Attempt, LossDetector, Owner, Rate, Seen, Tail, TailState, Tick, evidence};
+use canaryd_verdict::{Arm, Bad, Judge, Question, Sample, Settings};
+use jiff::Timestamp;
+
+use super::bells::lock;
+use super::house::{Cell, House};
+
+/// Lines that one second takes at most from one log; more are read in the next second.
+const LINES: usize = 50_000;
+/// Owners of addresses are remembered this long after their container went: slow requests end late.
+const OWNERS_STAY: Duration = Duration::from_secs(600);
+
+/// What is known of one rollout's traffic.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// The set on trial and its processes.
+    judge: Option<(SetId, Judge)>,
+    production: Option<SetId>,
+    tail: Option<Tail>,
+    owners: BTreeMap<IpAddr, (Owner, Option<Instant>)>,
+    rate: Rate,
+    loss: LossDetector,
+    lines: u64,
+    stub: Option<(u64, u64)>,
+    read_at: Option<Timestamp>,
+    silent: Option<(Timestamp, String)>,
+}
+
+/// What the planner is told.
+pub(crate) fn view(cell: &Cell) -> EvidenceView {
+    let held = lock(&cell.evidence);
+    EvidenceView {
+        judge: held.judge.clone(),
+        read_at: held.read_at,
+        silent: held.silent.clone(),
+        requests_per_second: held.rate.per_second(Timestamp::now().as_second()),
+    }
+}
+
+/// Restores what an earlier run left.
+pub(crate) async fn restore(house: &House, cell: &Cell) {
+    let name = cell.name.as_str();
+    let state = house.journal.offsets(name).await.ok().flatten();
+    let state: Option<TailState> = state.and_then(|json| serde_json::from_str(&json).ok());
+    let judge = house.journal.judge(name).await.ok().flatten();
+    let judge = judge.and_then(|(set, json)| Some((set.parse().ok()?, serde_json::from_str(&json).ok()?)));
+    let log = house.store.gateway_dir(&cell.name).join("log").join(canaryd_gateway::container::ACCESS_LOG);
+    let mut held = lock(&cell.evidence);
+    held.tail = Some(Tail::open(log, state));
+    held.judge = judge;
+}
+
+/// Keeps the judge in step with the set on trial: a new set, or changed checks, begin with no evidence.
+pub(crate) fn attend(cell: &Cell, memory: &Memory) {
+    let rollout = lock(&cell.wish).rollout.clone();
+    let mut held = lock(&cell.evidence);
+    held.production = memory.production_app_set();
+    let Some(set) = memory.canary_set() else {
+        held.judge = None;
+        return;
+    };
+    let Some(rollout) = rollout else { return };
+    let settings = settings_of(&rollout);
+    let fits = held.judge.as_ref().is_some_and(|(of, judge)| *of == set && judge.settings() == &settings);
+    if !fits {
+        held.judge = Some((set, Judge::new(settings)));
+    }
+}
+
+/// Forgets the evidence about a set: the stage begins again from zero.
+pub(super) fn begin_again(house: &Arc<House>, cell: &Arc<Cell>, set: &SetId) {
+    let Some(rollout) = lock(&cell.wish).rollout.clone() else { return };
+    lock(&cell.evidence).judge = Some((set.clone(), Judge::new(settings_of(&rollout))));
+    let (house, name, set) = (Arc::clone(house), cell.name.clone(), set.clone());
+    house.tasks.clone().spawn(async move {
+        if let Err(error) = house.journal.drop_judge(name.as_str(), set.as_str()).await {
+            tracing::warn!(%error, rollout = %name, "old evidence could not be dropped");
+        }
+    });
+}
+
+/// What is asked of the numbers, in the judge's words.
+pub(crate) fn settings_of(rollout: &Rollout) -> Settings {
+    let trial = rollout.stages.iter().filter(|s| s.weight < canaryd_rollout::Weight::FULL);
+    let planned: f64 = trial.map(|s| s.observe.as_secs_f64() / 60.0).sum();
+    let checks = rollout.checks.iter().map(|check| Question {
+        name: check.name.clone(),
+        mode: check.mode.clone(),
+        weight: check.weight,
+        observe_only: check.observe_only,
+        bad: match check.kind {
+            CheckKind::ErrorRate { max } => Bad::Failed { max },
+            CheckKind::Latency { quantile, max } => Bad::Slower { quantile, max: max.as_secs_f64() },
+        },
+    });
+    Settings {
+        alpha: rollout.analysis.alpha,
+        beta: rollout.analysis.beta,
+        planned_minutes: planned,
+        warmup: rollout.analysis.warmup.as_secs_f64(),
+        checks: checks.collect(),
+    }
+}
+
+/// One tick a second for all rollouts, until the daemon stops.
+pub(crate) async fn run(house: Arc<House>) {
+    let began = Instant::now();
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turn = 0_u64;
+    loop {
+        tokio::select! {
+            () = house.stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        turn += 1;
+        tick(&house, began.elapsed()).await;
+        if turn.is_multiple_of(60) && house.can_write()
+            && let Err(error) = house.journal.housekeeping(Timestamp::now()).await
+        {
+            tracing::warn!(%error, "old history could not be dropped");
+        }
+    }
+}
+
+async fn tick(house: &Arc<House>, at: Duration) {
+    let cells = house.cells();
+    for cell in &cells {
+        count_requests(cell).await;
+    }
+    let reading = {
+        let house = Arc::clone(house);
+        tokio::task::spawn_blocking(move || read_all(&house, &cells, at)).await
+    };
+    let Ok((batch, on_trial)) = reading else { return };
+    save(house, batch).await;
+    for cell in on_trial {
+        cell.bell.ring();
+    }
+}
+
+/// NGINX's own count, to notice requests that no line shows.
+async fn count_requests(cell: &Cell) {
+    let Some(ops) = cell.gateway.ops() else { return };
+    if lock(&cell.evidence).judge.is_none() {
+        return;
+    }
+    let status = ops.stub_status().await.ok().map(|s| (s.requests, s.writing));
+    lock(&cell.evidence).stub = status;
+}
+
+async fn save(house: &Arc<House>, batch: TickBatch) {
+    if house.config.dry_run {
+        return;
+    }
+    if !house.can_write() {
+        if house.journal.writable().await {
+            house.set_writable(true, "");
+        }
+        return;
+    }
+    let empty = batch.offsets.is_empty() && batch.judges.is_empty() && batch.ticks.is_empty();
+    if !empty && let Err(error) = house.journal.tick(batch).await {
+        house.set_writable(false, &error.to_string());
+    }
+}
+
+fn read_all(house: &House, cells: &[Arc<Cell>], at: Duration) -> (TickBatch, Vec<Arc<Cell>>) {
+    let now = Timestamp::now();
+    let mut batch = TickBatch { at_second: now.as_second(), ..TickBatch::default() };
+    let mut on_trial = Vec::new();
+    for cell in cells {
+        if read_one(house, cell, now, at, &mut batch) {
+            on_trial.push(Arc::clone(cell));
+        }
+    }
+    (batch, on_trial)
+}
+
+/// Reads one log; `true`: a set is on trial, so its rollout plans again.
+fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mut TickBatch) -> bool {
+    let mut held = lock(&cell.evidence);
+    held.learn_owners(house, cell);
+    let salt = cell.gateway.client_salt();
+    let Some(tail) = held.tail.as_mut() else { return false };
+    let read = tail.read(LINES, |line| AccessLine::parse(line).ok());
+    let state = tail.state();
+    let lines = match read {
+        Ok(read) => {
+            held.lines += read.lines.len() as u64 + read.bad;
+            held.read_at = Some(now);
+            held.heed_loss(now, at, read.lost);
+            read.lines
+        }
+        Err(error) => {
+            let why = std::error::Error::source(&error).map_or(error.to_string(), |s| format!("{error}: {s}"));
+            held.silent.get_or_insert((now, why));
+            return held.judge.is_some();
+        }
+    };
+    if lines.is_empty() {
+        return held.judge.is_some();
+    }
+    let owners: BTreeMap<IpAddr, Owner> = held.owners.iter().map(|(ip, (owner, _))| (*ip, owner.clone())).collect();
+    let slow = slow_limit(cell);
+    let mut tick = Tick { second: now.as_second(), ..Tick::default() };
+    let mut samples = Vec::new();
+    for line in &lines {
+        held.rate.add(now.as_second(), 1);
+        for attempt in evidence(line, &owners, &salt, slow) {
+            tick.add(&attempt);
+            samples.extend(held.sample(&attempt));
+        }
+    }
+    if let Some((set, judge)) = held.judge.as_mut() {
+        judge.tick(now.as_second(), &samples);
+        if let Ok(json) = serde_json::to_string(judge) {
+            batch.judges.push((cell.name.to_string(), set.to_string(), json));
+        }
+    }
+    if let Ok(json) = serde_json::to_string(&state) {
+        batch.offsets.push((cell.name.to_string(), json));
+    }
+    batch.ticks.extend(rows_of(cell, &tick));
+    held.judge.is_some()
+}
+
+/// From when on an answer that the client did not wait for is the replica's fault.
+fn slow_limit(cell: &Cell) -> Duration {
+    let rollout = lock(&cell.wish).rollout.clone();
+    let bounds = rollout.iter().flat_map(|r| &r.checks).filter_map(|check| match check.kind {
+        CheckKind::Latency { max, .. } => Some(max),
+        CheckKind::ErrorRate { .. } => None,
+    });
+    bounds.min().unwrap_or(Duration::from_secs(1))
+}
+
+fn rows_of(cell: &Cell, tick: &Tick) -> Vec<TickRow> {
+    tick.sets
+        .iter()
+        .filter_map(|(set, counts)| {
+            let json = serde_json::to_string(counts).ok()?;
+            Some(TickRow { name: cell.name.to_string(), second: tick.second, set: set.to_string(), json })
+        })
+        .collect()
+}
+
+impl Evidence {
+    fn learn_owners(&mut self, house: &House, cell: &Cell) {
+        let Some(observation) = house.observer.seen().observation else { return };
+        let now = Instant::now();
+        for (_, gone) in self.owners.values_mut() {
+            gone.get_or_insert(now);
+        }
+        for container in observation.containers.iter().filter(|c| c.rollout == cell.name) {
+            if let Some(addr) = container.addr {
+                let owner = Owner { set: container.set.clone(), ordinal: container.ordinal };
+                self.owners.insert(addr, (owner, None));
+            }
+        }
+        self.owners.retain(|_, (_, gone)| gone.is_none_or(|at| now.duration_since(at) < OWNERS_STAY));
+    }
+
+    fn heed_loss(&mut self, now: Timestamp, at: Duration, lost: Option<String>) {
+        let mut silence = lost;
+        if let Some((requests, in_flight)) = self.stub.take() {
+            let seen = Seen { at, requests, in_flight, lines: self.lines, ops: 0 };
+            if let Some(gap) = self.loss.look(seen) {
+                silence.get_or_insert(format!("{} requests were served that no log line shows", gap.missing));
+            }
+        }
+        self.silent = silence.map(|why| self.silent.take().unwrap_or((now, why)));
+    }
+
+    /// What the judge is told of one attempt: only what the split sent, to one of the two sets that are compared.
+    fn sample(&self, attempt: &Attempt) -> Option<Sample> {
+        if !attempt.by_split {
+            return None;
+        }
+        let (canary, _) = self.judge.as_ref()?;
+        let arm = if &attempt.set == canary {
+            Arm::Canary
+        } else if Some(&attempt.set) == self.production.as_ref() {
+            Arm::Production
+        } else {
+            return None;
+        };
+        Some(Sample {
+            arm,
+            ordinal: attempt.ordinal,
+            failed: attempt.failed,
+            latency: attempt.latency,
+            mode: attempt.mode.clone(),
+            client: attempt.client,
+        })
+    }
+}
+
+/// The log directory of a gateway, for messages.
+#[must_use]
+pub(crate) fn log_dir(gateway_dir: &Path) -> std::path::PathBuf {
+    gateway_dir.join("log")
+}

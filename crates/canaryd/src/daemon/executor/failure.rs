@@ -1,0 +1,80 @@
+//! The failure bundle: logs and facts of a set that was taken off, saved before anything of it goes.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use canaryd_engine::{LogOptions, ObservedContainer};
+use canaryd_rollout::{RevisionId, SetId};
+use futures::StreamExt;
+use jiff::Timestamp;
+
+use crate::daemon::bells::lock;
+use crate::daemon::house::{Cell, House};
+use crate::daemon::store::{private_dir, write_atomically};
+
+/// Most lines that are saved of one container.
+const LINES: u32 = 10_000;
+
+pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: RevisionId, reason: String) {
+    let (house, cell) = (Arc::clone(house), Arc::clone(cell));
+    house.tasks.clone().spawn(async move {
+        let at = Timestamp::now().strftime("%Y%m%dT%H%M%S");
+        let dir = house.store.failures_dir().join(format!("{}-{revision}-{set}-{at}", cell.name));
+        if let Err(error) = save_into(&house, &cell, &dir, &set, &reason).await {
+            tracing::warn!(rollout = %cell.name, error = format!("{error:#}"), "the failure could not be saved");
+        } else {
+            tracing::info!(rollout = %cell.name, dir = %dir.display(), "logs and facts of the failed version are saved");
+        }
+    });
+}
+
+async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: &str) -> anyhow::Result<()> {
+    private_dir(dir)?;
+    let seen = house.observer.seen().observation;
+    let containers: Vec<ObservedContainer> = seen
+        .iter()
+        .flat_map(|o| &o.containers)
+        .filter(|c| c.rollout == cell.name && &c.set == set)
+        .cloned()
+        .collect();
+    write_atomically(&dir.join("report.md"), report(cell, reason, &containers).as_bytes(), 0o600)?;
+    if let Some(report) = lock(&cell.report).clone() {
+        write_atomically(&dir.join("evidence.json"), &serde_json::to_vec_pretty(&report)?, 0o600)?;
+    }
+    for container in &containers {
+        let text = logs_of(house, container).await;
+        write_atomically(&dir.join(format!("{}.log", container.name)), text.as_bytes(), 0o600)?;
+    }
+    Ok(())
+}
+
+async fn logs_of(house: &House, container: &ObservedContainer) -> String {
+    let options = LogOptions { follow: false, tail: Some(LINES), since: None, timestamps: true };
+    let mut lines = house.engine.logs(&container.id, options);
+    let mut text = String::new();
+    while let Some(line) = lines.next().await {
+        match line {
+            Ok(line) => {
+                let _ = writeln!(text, "{}", line.text);
+            }
+            Err(error) => {
+                let _ = writeln!(text, "(the log ends here: {error})");
+                break;
+            }
+        }
+    }
+    text
+}
+
+fn report(cell: &Cell, reason: &str, containers: &[ObservedContainer]) -> String {
+    let mut text = format!("# {}: taken off\n\n{reason}\n\n## Containers\n\n", cell.name);
+    for c in containers {
+        let _ = writeln!(text, "- {} ({}), image {}, {:?}", c.name, c.id, c.image_id, c.state);
+        for exit in &c.exits {
+            let memory = if exit.oom { ", out of memory" } else { "" };
+            let _ = writeln!(text, "  - exit {} at {}{memory}: {:?}", exit.code, exit.at, exit.cause);
+        }
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! What one gateway keeps on disk beside its generations: its tokens, and the intent behind each generation.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use canaryd_gateway::{GenerationId, Intent};
+use serde::{Deserialize, Serialize};
+
+use crate::daemon::store::{private_dir, write_atomically};
+
+/// Tokens of one gateway, made once. Never logged.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Secrets {
+    pub(super) ops_token: String,
+    pub(super) force_token: String,
+    pub(super) client_salt: String,
+}
+
+/// Reads the tokens, or makes them.
+pub(super) fn secrets(dir: &Path) -> Result<Secrets> {
+    private_dir(dir)?;
+    let path = dir.join("secrets.json");
+    match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let made = Secrets { ops_token: random()?, force_token: random()?, client_salt: random()? };
+            write_atomically(&path, &serde_json::to_vec_pretty(&made)?, 0o600)?;
+            Ok(made)
+        }
+        Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// 128 random bits as hexadecimal digits.
+fn random() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn intents(dir: &Path) -> PathBuf {
+    dir.join("intents")
+}
+
+/// Remembers what a generation stands for, so that a restart knows what is live.
+pub(super) fn keep_intent(dir: &Path, generation: GenerationId, intent: &Intent) -> Result<()> {
+    private_dir(&intents(dir))?;
+    let path = intents(dir).join(format!("{}.json", generation.original()));
+    write_atomically(&path, &serde_json::to_vec(intent)?, 0o600)
+}
+
+/// What a generation stands for; of a twin: its original's.
+pub(super) fn intent_of(dir: &Path, generation: GenerationId) -> Option<Intent> {
+    let path = intents(dir).join(format!("{}.json", generation.original()));
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Removes the intents of generations that are gone.
+pub(super) fn sweep_intents(dir: &Path) {
+    let Ok(entries) = fs::read_dir(intents(dir)) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let path = entry.path();
+        let Some(stem) = path.file_stem() else { continue };
+        if !dir.join("conf/generations").join(stem).exists() {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// The text of a generation as it was written.
+pub(super) fn conf_of(dir: &Path, generation: GenerationId) -> Option<String> {
+    fs::read_to_string(dir.join("conf/generations").join(generation.to_string()).join("nginx.conf")).ok()
+}

@@ -1,0 +1,130 @@
+//! The reconcile of one gateway: takes the newest intent of its rollout, makes it live, and reports what is proven.
+//! Lowerings go first and wait for nothing; everything else follows.
+
+mod container;
+mod disk;
+mod turn;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use canaryd_gateway::Intent;
+use canaryd_link::Ops;
+use canaryd_planner::GatewayView;
+use canaryd_probe::Reach;
+use tokio::sync::watch;
+
+use super::bells::lock;
+use super::house::{Cell, House};
+use crate::cli::ReachChoice;
+
+use turn::Gateway;
+
+/// What a rollout says to its gateway and hears from it.
+#[derive(Debug)]
+pub(crate) struct GatewayPort {
+    wanted: watch::Sender<Wanted>,
+    view: watch::Sender<GatewayView>,
+    ops: Mutex<Option<Ops>>,
+}
+
+/// The newest wish.
+#[derive(Debug, Clone, Default, PartialEq)]
+enum Wanted {
+    /// Nothing was asked yet.
+    #[default]
+    Nothing,
+    /// This traffic.
+    Serve(Intent),
+    /// No gateway any more.
+    Removed,
+}
+
+impl Default for GatewayPort {
+    fn default() -> Self {
+        Self {
+            wanted: watch::Sender::new(Wanted::Nothing),
+            view: watch::Sender::new(GatewayView::default()),
+            ops: Mutex::new(None),
+        }
+    }
+}
+
+impl GatewayPort {
+    /// Asks for this traffic; the newest wish wins.
+    pub(crate) fn ask(&self, intent: Intent) {
+        self.wanted.send_replace(Wanted::Serve(intent));
+    }
+    /// Asks for the gateway's end.
+    pub(crate) fn remove(&self) {
+        self.wanted.send_replace(Wanted::Removed);
+    }
+    /// What is proven now.
+    pub(crate) fn view(&self) -> GatewayView {
+        self.view.borrow().clone()
+    }
+    /// Wakes when the view changes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<GatewayView> {
+        self.view.subscribe()
+    }
+    /// The ops port, once the gateway runs.
+    pub(crate) fn ops(&self) -> Option<Ops> {
+        lock(&self.ops).clone()
+    }
+    /// How canaryd gets to this rollout's containers.
+    pub(crate) fn reach(&self, choice: ReachChoice) -> Reach {
+        let relay = || {
+            let ops = self.ops()?;
+            Some(Reach::Relay { ops: ops.addr(), token: ops.header().1.to_owned() })
+        };
+        match choice {
+            ReachChoice::Relay => relay().unwrap_or(Reach::Direct),
+            ReachChoice::Auto | ReachChoice::Direct => Reach::Direct,
+        }
+    }
+
+    fn publish(&self, view: GatewayView) {
+        self.view.send_if_modified(|held| {
+            let changed = !same_view(held, &view);
+            *held = view;
+            changed
+        });
+    }
+}
+
+fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
+    a.live == b.live
+        && a.old_workers == b.old_workers
+        && a.lowered_offline == b.lowered_offline
+        && a.problem == b.problem
+}
+
+/// Reconciles the gateway of one rollout until the rollout is gone or the daemon stops.
+pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
+    let mut wanted = cell.gateway.wanted.subscribe();
+    let mut seen = house.observer.subscribe();
+    let mut gateway = match Gateway::open(&house, &cell).await {
+        Ok(gateway) => gateway,
+        Err(error) => {
+            let problem = Some(format!("{error:#}"));
+            tracing::error!(rollout = %cell.name, problem, "the gateway's directory cannot be used");
+            cell.gateway.publish(GatewayView { problem, ..GatewayView::default() });
+            return;
+        }
+    };
+    loop {
+        let goal = wanted.borrow_and_update().clone();
+        let wake = gateway.turn(goal).await;
+        tokio::select! {
+            () = cell.stop.cancelled() => return,
+            Ok(()) = wanted.changed() => {}
+            Ok(()) = seen.changed() => {}
+            () = tokio::time::sleep(wake) => {}
+        }
+    }
+}
+
+/// How long a quiet gateway is left alone.
+const QUIET: Duration = Duration::from_secs(30);
+/// How soon a gateway with old workers or a problem is looked at again.
+const SOON: Duration = Duration::from_millis(500);

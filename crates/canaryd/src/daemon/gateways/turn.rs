@@ -1,0 +1,388 @@
+//! One turn of a gateway's reconcile.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use canaryd_engine::RunState;
+use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
+use canaryd_link::{Link, Ops};
+use canaryd_planner::{GatewayView, Live};
+use canaryd_rollout::Rollout;
+use canaryd_telemetry::Rotation;
+use jiff::Timestamp;
+
+use super::container::{EngineMaster, Running, owner, plan_of};
+use super::disk::{Secrets, conf_of, intent_of, keep_intent, secrets, sweep_intents};
+use super::{QUIET, SOON, Wanted};
+use crate::daemon::bells::lock;
+use crate::daemon::house::{Cell, House};
+
+/// Generations that stay on disk.
+const GENERATIONS: usize = 20;
+
+/// One gateway as its loop knows it.
+pub(super) struct Gateway {
+    house: Arc<House>,
+    cell: Arc<Cell>,
+    dir: PathBuf,
+    secrets: Secrets,
+    n: u64,
+    live: Option<Live>,
+    /// What the live generation was rendered from; `None`: not known, compare the text.
+    rendered_from: Option<Settings>,
+    running: Option<Running>,
+    nginx: Option<NginxVersion>,
+    lowered_offline: bool,
+    old_workers: u32,
+    problem: Option<String>,
+}
+
+impl Gateway {
+    /// Reads what an earlier run left: tokens, and which intent is live.
+    pub(super) async fn open(house: &Arc<House>, cell: &Arc<Cell>) -> Result<Self> {
+        let dir = house.store.gateway_dir(&cell.name);
+        let secrets = secrets(&dir)?;
+        let link = link(&dir, &secrets, None)?;
+        let asked = cell.memory.lock().await.intent().cloned();
+        let mut gateway = Self {
+            house: Arc::clone(house),
+            cell: Arc::clone(cell),
+            dir,
+            secrets,
+            n: 0,
+            live: None,
+            rendered_from: None,
+            running: None,
+            nginx: None,
+            lowered_offline: false,
+            old_workers: 0,
+            problem: None,
+        };
+        gateway.recover(link.current(), asked.as_ref());
+        if let Some(intent) = asked {
+            cell.gateway.ask(intent);
+        }
+        Ok(gateway)
+    }
+
+    /// What the symlink on disk says is live. A twin of the very intent that the journal has in force means that
+    /// somebody lowered it without the daemon.
+    fn recover(&mut self, current: Option<GenerationId>, asked: Option<&Intent>) {
+        let Some(generation) = current else { return };
+        let Some(mut intent) = intent_of(&self.dir, generation) else { return };
+        if generation.is_twin() {
+            self.lowered_offline = asked.is_some_and(|a| a.traffic.canary() > canaryd_rollout::Weight::ZERO && a.seq == intent.seq);
+            intent.traffic = lowered(intent.traffic);
+        }
+        self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
+    }
+
+    /// One turn; returns when to take the next at the latest.
+    pub(super) async fn turn(&mut self, wanted: Wanted) -> Duration {
+        if self.house.config.dry_run {
+            return QUIET;
+        }
+        let outcome = match wanted {
+            Wanted::Nothing => return QUIET,
+            Wanted::Removed => self.end().await,
+            Wanted::Serve(intent) => self.serve(&intent).await,
+        };
+        self.problem = outcome.err().map(|error| format!("{error:#}"));
+        if let Some(problem) = &self.problem {
+            tracing::warn!(rollout = %self.cell.name, problem, "the gateway is not as asked yet");
+        }
+        self.cell.gateway.publish(GatewayView {
+            live: self.live.clone(),
+            old_workers: self.old_workers,
+            lowered_offline: self.lowered_offline,
+            problem: self.problem.clone(),
+        });
+        if self.problem.is_some() || self.old_workers > 0 { SOON } else { QUIET }
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        self.house.engine.remove_gateway(&self.cell.name, true).await?;
+        self.live = None;
+        self.running = None;
+        *lock(&self.cell.gateway.ops) = None;
+        Ok(())
+    }
+
+    async fn serve(&mut self, wanted: &Intent) -> Result<()> {
+        self.notice_offline_lowering();
+        // First of all, and with nothing in front of it that can fail.
+        self.lower_if_asked(wanted).await?;
+        let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
+        self.ensure_container(&rollout, wanted).await?;
+        self.make_live(&rollout, wanted).await?;
+        self.count_old_workers().await;
+        self.rotate().await;
+        Ok(())
+    }
+
+    fn notice_offline_lowering(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let Ok(link) = link(&self.dir, &self.secrets, None) else { return };
+        let Some(current) = link.current() else { return };
+        if current.is_twin() && current.original().to_string() == live.generation && live.intent.traffic.canary() > canaryd_rollout::Weight::ZERO {
+            self.lowered_offline = true;
+            live.intent.traffic = lowered(live.intent.traffic);
+            live.generation = current.to_string();
+            live.since = Timestamp::now();
+        }
+    }
+
+    /// To 0 % by the prepared twin: a rename and a signal.
+    async fn lower_if_asked(&mut self, wanted: &Intent) -> Result<()> {
+        let Some(live) = &self.live else { return Ok(()) };
+        if !(wanted.lowers(&live.intent) && wanted.traffic.canary() == canaryd_rollout::Weight::ZERO) {
+            return Ok(());
+        }
+        let (link, master) = self.link_and_master()?;
+        let began = std::time::Instant::now();
+        let proven = link.lower(&master).await.context("cannot lower by the prepared twin");
+        let generation = match proven {
+            Ok(proven) => proven.generation,
+            Err(error) => {
+                tracing::warn!(rollout = %self.cell.name, error = format!("{error:#}"), "trying the long way");
+                return Ok(());
+            }
+        };
+        tracing::info!(rollout = %self.cell.name, %generation, took_ms = began.elapsed().as_millis(), "canary at 0 %");
+        let mut intent = wanted.clone();
+        intent.lanes.clone_from(&live.intent.lanes);
+        self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
+        self.publish_live();
+        Ok(())
+    }
+
+    /// Tells the rollout at once, before slower work of the same turn.
+    fn publish_live(&self) {
+        let mut view = self.cell.gateway.view();
+        view.live.clone_from(&self.live);
+        view.lowered_offline = self.lowered_offline;
+        self.cell.gateway.publish(view);
+    }
+
+    fn link_and_master(&self) -> Result<(Link, EngineMaster)> {
+        let running = self.running.clone().or_else(|| self.observed()).context("the gateway does not run")?;
+        let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
+        let link = link(&self.dir, &self.secrets, Some(ops))?;
+        Ok((link, EngineMaster { engine: Arc::clone(&self.house.engine), running }))
+    }
+
+    /// The gateway in the last observation.
+    fn observed(&self) -> Option<Running> {
+        let observation = self.house.observer.seen().observation?;
+        let gateway = observation.gateways.iter().find(|g| g.rollout == self.cell.name)?;
+        (gateway.state == RunState::Running).then_some(())?;
+        Some(Running {
+            id: gateway.id.clone(),
+            pid: gateway.pid,
+            ops_port: gateway.ops_port?,
+            started_at: gateway.started_at,
+        })
+    }
+
+    fn settings(&self, rollout: &Rollout) -> Settings {
+        let mut versions = BTreeMap::new();
+        if let Some(report) = lock(&self.cell.report).as_ref() {
+            for (lane, view) in [(Lane::Production, &report.production), (Lane::Canary, &report.canary)] {
+                if let Some(view) = view {
+                    versions.insert(lane, view.version.clone());
+                }
+            }
+        }
+        Settings {
+            rollout: self.cell.name.clone(),
+            spec: rollout.gateway.clone(),
+            app_port: rollout.app.port.unwrap_or(80),
+            mode: rollout.analysis.mode.clone(),
+            versions,
+            ops_token: self.secrets.ops_token.clone(),
+            force_token: rollout.gateway.force.as_ref().map(|_| self.secrets.force_token.clone()),
+            client_salt: self.secrets.client_salt.clone(),
+            nginx: self.nginx.unwrap_or(NginxVersion::new(0, 0, 0)),
+            relay_subnet: self.relay_subnet(),
+        }
+    }
+
+    fn relay_subnet(&self) -> String {
+        let observation = self.house.observer.seen().observation;
+        let gateway = observation.iter().flat_map(|o| &o.gateways).find(|g| g.rollout == self.cell.name);
+        gateway.and_then(|g| g.subnet.clone()).unwrap_or_else(|| "127.255.255.255/32".to_owned())
+    }
+
+    /// The container runs, with a generation to start from; creates what is missing.
+    async fn ensure_container(&mut self, rollout: &Rollout, wanted: &Intent) -> Result<()> {
+        if let Some(seen) = self.observed() {
+            let replaced = self.running.as_ref().is_none_or(|r| r.started_at != seen.started_at || r.id != seen.id);
+            self.adopt(seen).await;
+            if replaced {
+                self.confirm().await?;
+            }
+            return Ok(());
+        }
+        let link = link(&self.dir, &self.secrets, None)?;
+        if link.current().is_none() {
+            let intent = Intent { seq: wanted.seq, traffic: Traffic::Nobody, lanes: BTreeMap::new() };
+            let generation = self.next_generation();
+            let settings = self.settings(rollout);
+            let (whole, lowered) = (render(&settings, &intent, generation)?, twin(&settings, &intent, generation)?);
+            link.prepare(&whole, &lowered, None).await?;
+            keep_intent(&self.dir, generation, &intent)?;
+            link.swap(generation)?;
+            self.live = None;
+        }
+        let image = self.image(&rollout.gateway.image).await?;
+        let plan = plan_of(&self.settings(rollout), &self.dir, image);
+        let made = self.house.engine.ensure_gateway(&plan).await?;
+        self.house.observer.look(self.house.engine.as_ref()).await;
+        let ops_port = made.ops_port.context("the gateway published no ops port")?;
+        self.adopt(Running { id: made.id, pid: made.pid, ops_port, started_at: made.started_at }).await;
+        self.confirm().await
+    }
+
+    async fn adopt(&mut self, running: Running) {
+        if self.running.as_ref() == Some(&running) {
+            return;
+        }
+        let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
+        *lock(&self.cell.gateway.ops) = Some(Ops::new(ops, self.secrets.ops_token.clone()));
+        self.running = Some(running);
+        if let Ok((_, master)) = self.link_and_master() {
+            self.nginx = master.version().await;
+        }
+    }
+
+    /// After a start of daemon or gateway: what the symlink names answers.
+    async fn confirm(&mut self) -> Result<()> {
+        let (link, master) = self.link_and_master()?;
+        let proven = link.confirm(&master).await?;
+        if let Some(mut intent) = intent_of(&self.dir, proven.generation) {
+            if proven.generation.is_twin() {
+                intent.traffic = lowered(intent.traffic);
+            }
+            self.live = Some(Live { intent, generation: proven.generation.to_string(), since: Timestamp::now() });
+        }
+        Ok(())
+    }
+
+    async fn image(&self, reference: &str) -> Result<String> {
+        if let Some(image) = self.house.engine.image(reference).await? {
+            return Ok(image.id);
+        }
+        let (progress, _) = tokio::sync::watch::channel(String::new());
+        let pulled = self.house.engine.pull(reference, None, progress).await;
+        Ok(pulled.with_context(|| format!("the gateway's image {reference} cannot be had"))?.id)
+    }
+
+    async fn make_live(&mut self, rollout: &Rollout, wanted: &Intent) -> Result<()> {
+        let settings = self.settings(rollout);
+        if let Some(live) = &self.live
+            && same_wish(&live.intent, wanted)
+            && self.is_rendered_from(&settings, live)
+        {
+            let live = live.clone();
+            self.rendered_from = Some(settings);
+            self.live = Some(Live { intent: wanted.clone(), ..live });
+            return Ok(());
+        }
+        if self.lowered_offline && wanted.traffic.canary() > canaryd_rollout::Weight::ZERO {
+            return Err(anyhow!("the canary was lowered without the daemon; it is not raised again"));
+        }
+        self.lowered_offline = false;
+        let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
+        let snippets = &rollout.gateway.snippets;
+        let test = raises || snippets.http.is_some() || snippets.server.is_some() || snippets.location.is_some();
+        let generation = self.next_generation();
+        let (whole, lowered) = (render(&settings, wanted, generation)?, twin(&settings, wanted, generation)?);
+        let (link, master) = self.link_and_master()?;
+        keep_intent(&self.dir, generation, wanted)?;
+        let proven = link.apply(&whole, &lowered, &master, test).await?;
+        tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
+        self.live = Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
+        self.rendered_from = Some(settings);
+        self.old_workers = self.old_workers.max(1);
+        if link.sweep(GENERATIONS).is_ok() {
+            sweep_intents(&self.dir);
+        }
+        Ok(())
+    }
+
+    /// Whether the live generation would be rendered the same now; after a restart the text on disk tells.
+    fn is_rendered_from(&self, settings: &Settings, live: &Live) -> bool {
+        if let Some(before) = &self.rendered_from {
+            return before == settings;
+        }
+        let Ok(generation) = live.generation.parse::<GenerationId>() else { return false };
+        let Some(intent) = intent_of(&self.dir, generation) else { return false };
+        let again = if generation.is_twin() {
+            twin(settings, &intent, generation.original())
+        } else {
+            render(settings, &intent, generation)
+        };
+        again.is_ok_and(|again| conf_of(&self.dir, generation).as_ref() == Some(&again.nginx_conf))
+    }
+
+    async fn count_old_workers(&mut self) {
+        if self.old_workers == 0 {
+            return;
+        }
+        if let Ok((_, master)) = self.link_and_master()
+            && let Ok(count) = canaryd_link::Master::old_workers(&master).await
+        {
+            self.old_workers = count;
+        }
+    }
+
+    async fn rotate(&self) {
+        let log = self.dir.join("log");
+        let rotation = Rotation::default();
+        let due: Vec<PathBuf> = [canaryd_gateway::container::ACCESS_LOG, canaryd_gateway::container::CANARY_LOG]
+            .iter()
+            .map(|name| log.join(name))
+            .filter(|path| rotation.due(path))
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        for path in &due {
+            if let Err(error) = rotation.rotate(path) {
+                tracing::warn!(%error, path = %path.display(), "a log could not be rotated");
+            }
+        }
+        if let Ok((_, master)) = self.link_and_master()
+            && let Err(error) = canaryd_link::Master::reopen(&master).await
+        {
+            tracing::warn!(rollout = %self.cell.name, error, "the gateway did not reopen its logs yet");
+        }
+    }
+
+    fn next_generation(&mut self) -> GenerationId {
+        self.n += 1;
+        GenerationId::new(self.house.config.epoch, self.n)
+    }
+}
+
+fn link(dir: &std::path::Path, secrets: &Secrets, ops: Option<SocketAddr>) -> Result<Link> {
+    let nowhere = SocketAddr::from((IpAddr::from([127, 0, 0, 1]), 0));
+    Ok(Link::open(dir, owner(), Ops::new(ops.unwrap_or(nowhere), secrets.ops_token.clone()))?)
+}
+
+/// Equal traffic to equal replicas; only the number may differ.
+fn same_wish(a: &Intent, b: &Intent) -> bool {
+    a.traffic == b.traffic && a.lanes == b.lanes
+}
+
+/// What a twin does with the traffic.
+fn lowered(traffic: Traffic) -> Traffic {
+    match traffic {
+        Traffic::Nobody => Traffic::Nobody,
+        Traffic::Split { canary: _ } => Traffic::PRODUCTION,
+    }
+}

@@ -1,0 +1,201 @@
+//! What all loops share: the outside world behind its seams, and one cell for each rollout.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use canaryd_engine::Engine;
+use canaryd_journal::Journal;
+use canaryd_planner::{Answer, Memory, Report, Waiting};
+use canaryd_rollout::{Rollout, RolloutName};
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::bells::{Bell, lock};
+use super::book::Book;
+use super::executor::SetTasks;
+use super::gateways::GatewayPort;
+use super::health::HealthBoard;
+use super::observer::Observer;
+use super::resolver::Pulls;
+use super::slots::SlotBook;
+use super::store::Store;
+
+/// What was fixed at the start.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Name of this host, for every message.
+    pub(crate) host: String,
+    /// State directory.
+    pub(crate) state_dir: PathBuf,
+    /// Watched directories, absolute.
+    pub(crate) watch: Vec<PathBuf>,
+    /// Nothing is written to Docker, NGINX or the journal.
+    pub(crate) dry_run: bool,
+    /// How containers are reached.
+    pub(crate) reach: crate::cli::ReachChoice,
+    /// Identity of this installation.
+    pub(crate) instance: String,
+    /// Rises at every start.
+    pub(crate) epoch: u64,
+    /// When the daemon started.
+    pub(crate) since: Timestamp,
+}
+
+/// What all loops share.
+pub(crate) struct House {
+    pub(crate) config: Config,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) journal: Journal,
+    pub(crate) journal_writable: AtomicBool,
+    pub(crate) store: Store,
+    pub(crate) observer: Observer,
+    pub(crate) slots: SlotBook,
+    pub(crate) pulls: Pulls,
+    pub(crate) book: Mutex<Book>,
+    /// Wakes the loop that reads manifests and resolves them.
+    pub(crate) manifests: Bell,
+    /// Diagnostics of names that parse but do not resolve, by name.
+    pub(crate) unresolved: Mutex<BTreeMap<RolloutName, Vec<String>>>,
+    cells: Mutex<BTreeMap<RolloutName, Arc<Cell>>>,
+    /// Changes whenever a report or the history may have changed.
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Everything about one rollout.
+pub(crate) struct Cell {
+    pub(crate) name: RolloutName,
+    pub(crate) bell: Bell,
+    /// Held while planning and committing, never while acting.
+    pub(crate) memory: tokio::sync::Mutex<Memory>,
+    pub(crate) wish: Mutex<Wish>,
+    pub(crate) gateway: GatewayPort,
+    pub(crate) health: HealthBoard,
+    pub(crate) sets: SetTasks,
+    pub(crate) evidence: Mutex<super::evidence::Evidence>,
+    pub(crate) report: Mutex<Option<Report>>,
+    /// Those who wait for the answer to a command, by its id.
+    pub(crate) waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What the manifest of one name asks for, as far as it is resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    /// The last valid manifest, resolved as far as its images are known.
+    pub(crate) rollout: Option<Arc<Rollout>>,
+    /// Digest of document and files; the same digest keeps its resolved images.
+    pub(crate) key: String,
+    /// Images that are being pulled.
+    pub(crate) pulling: Vec<Waiting>,
+    /// Absent since then, and whether that counts as a deletion.
+    pub(crate) gone: Option<(Timestamp, bool)>,
+    /// Facts for the report: drift, ignored newer manifest.
+    pub(crate) notes: Vec<String>,
+}
+
+impl House {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the start of the daemon")]
+    pub(crate) fn new(
+        config: Config,
+        engine: Arc<dyn Engine>,
+        journal: Journal,
+        store: Store,
+        max_moving: usize,
+        book: Book,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            engine,
+            journal,
+            journal_writable: AtomicBool::new(true),
+            store,
+            observer: Observer::new(),
+            slots: SlotBook::new(max_moving),
+            pulls: Pulls::default(),
+            book: Mutex::new(book),
+            manifests: Bell::default(),
+            unresolved: Mutex::default(),
+            cells: Mutex::default(),
+            changes: watch::Sender::new(0),
+            stop,
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    pub(crate) fn cell(&self, name: &RolloutName) -> Option<Arc<Cell>> {
+        lock(&self.cells).get(name).cloned()
+    }
+
+    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
+        lock(&self.cells).values().cloned().collect()
+    }
+
+    /// The cell of a name, made with this memory if it is new; `true`: it is new and its loops must be started.
+    pub(crate) fn cell_or_new(&self, name: &RolloutName, memory: Memory) -> (Arc<Cell>, bool) {
+        let mut cells = lock(&self.cells);
+        if let Some(cell) = cells.get(name) {
+            return (Arc::clone(cell), false);
+        }
+        let cell = Arc::new(Cell {
+            name: name.clone(),
+            bell: Bell::default(),
+            memory: tokio::sync::Mutex::new(memory),
+            wish: Mutex::default(),
+            gateway: GatewayPort::default(),
+            health: HealthBoard::default(),
+            sets: SetTasks::default(),
+            evidence: Mutex::default(),
+            report: Mutex::default(),
+            waiting: Mutex::default(),
+            stop: self.stop.child_token(),
+        });
+        cells.insert(name.clone(), Arc::clone(&cell));
+        (cell, true)
+    }
+
+    /// Takes a name out; its loops end.
+    pub(crate) fn remove_cell(&self, name: &RolloutName) {
+        if let Some(cell) = lock(&self.cells).remove(name) {
+            cell.stop.cancel();
+        }
+        lock(&self.unresolved).remove(name);
+        lock(&self.book).forget(name);
+        self.changed();
+    }
+
+    /// Tells followers that something changed.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub(crate) fn can_write(&self) -> bool {
+        self.journal_writable.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the journal can be written; says so once when it changes.
+    pub(crate) fn set_writable(&self, writable: bool, why: &str) {
+        if self.journal_writable.swap(writable, Ordering::Relaxed) == writable {
+            return;
+        }
+        if writable {
+            tracing::info!("the journal can be written again; everything goes on");
+        } else {
+            tracing::error!(why, "the journal cannot be written: weights can still be lowered, nothing else moves");
+        }
+        for cell in self.cells() {
+            cell.bell.ring();
+        }
+    }
+}
+
+/// Facts that are the same on every screen.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

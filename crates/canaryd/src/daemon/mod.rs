@@ -1,0 +1,188 @@
+//! The daemon: wires the rooms, runs the loops, executes plans. It decides nothing about a rollout.
+
+mod bells;
+mod book;
+mod control;
+mod dry_run;
+mod evidence;
+mod executor;
+mod gateways;
+mod health;
+mod house;
+mod manifests;
+mod observer;
+mod plan_page;
+mod resolver;
+mod rollouts;
+mod slots;
+mod store;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use canaryd_engine::{DockerEngine, DockerOptions, Engine};
+use canaryd_journal::{Journal, Opened};
+use canaryd_planner::Memory;
+use canaryd_rollout::RolloutName;
+use canaryd_source::DirectorySource;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::DaemonArgs;
+use bells::lock;
+use book::Book;
+use house::{Cell, Config, House};
+use store::{Kept, Store};
+
+/// How long the end of the daemon waits for operations under way.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Runs the daemon until SIGTERM or SIGINT. What serves goes on serving.
+///
+/// # Errors
+/// Engine or journal cannot be used; the message says what to do.
+pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
+    let stop = CancellationToken::new();
+    let house = open(&args, stop.clone()).await?;
+    let listener = canaryd_cockpit::bind(&args.socket).await?;
+    recall(&house).await;
+    let (source, wakes) = DirectorySource::start(house.config.watch.clone());
+    let tasks = house.tasks.clone();
+    tasks.spawn({
+        let house = Arc::clone(&house);
+        async move { house.observer.run(Arc::clone(&house.engine), house.stop.clone()).await }
+    });
+    tasks.spawn(evidence::run(Arc::clone(&house)));
+    tasks.spawn(manifests::run(Arc::clone(&house), source, wakes));
+    tasks.spawn(canaryd_cockpit::serve(listener, Arc::new(control::Desk(Arc::clone(&house))), stop.clone()));
+    let watched: Vec<String> = house.config.watch.iter().map(|d| d.display().to_string()).collect();
+    tracing::info!(
+        host = house.config.host,
+        instance = house.config.instance,
+        watch = watched.join(", "),
+        socket = %args.socket.display(),
+        dry_run = house.config.dry_run,
+        "canaryd {} runs",
+        env!("CARGO_PKG_VERSION")
+    );
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    end_of_life().await?;
+    tracing::info!("stopping; containers and gateways go on serving, nothing is watched until the next start");
+    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    close(&house).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_systemd(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+async fn end_of_life() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+async fn close(house: &Arc<House>) {
+    house.stop.cancel();
+    house.tasks.close();
+    if tokio::time::timeout(FAREWELL, house.tasks.wait()).await.is_err() {
+        tracing::warn!("some operations were still under way; the next start takes them up again");
+    }
+    for cell in house.cells() {
+        let memory = cell.memory.lock().await;
+        if let Ok(json) = serde_json::to_string(&*memory)
+            && let Err(error) = house.journal.commit_command(cell.name.as_str(), json, Timestamp::now()).await
+        {
+            tracing::warn!(%error, rollout = %cell.name, "the last seconds of observed time are not kept");
+        }
+    }
+}
+
+async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> {
+    let state_dir = std::path::absolute(&args.state)?;
+    let store = Store::open(&state_dir)?;
+    let Opened { journal, epoch, instance } = Journal::open(&state_dir).await?;
+    let options = DockerOptions {
+        host: args.docker_host.clone(),
+        instance: instance.clone(),
+        state_dir: state_dir.clone(),
+        call_timeout: Duration::from_secs(10),
+    };
+    let engine = DockerEngine::connect(options).await?;
+    let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
+    let config = Config {
+        host: house::host_name(),
+        state_dir,
+        watch,
+        dry_run: args.dry_run,
+        reach: args.reach,
+        instance,
+        epoch,
+        since: Timestamp::now(),
+    };
+    let engine: Arc<dyn Engine> = Arc::new(engine);
+    Ok(House::new(config, engine, journal, store, args.max_moving, Book::new(args.vars.clone()), stop))
+}
+
+/// Takes up what an earlier run knew: every rollout with a memory or a last valid manifest.
+async fn recall(house: &Arc<House>) {
+    let mut kept: BTreeMap<RolloutName, Kept> =
+        house.store.desired().into_iter().map(|kept| (kept.rollout.name.clone(), kept)).collect();
+    let memories: BTreeMap<RolloutName, Memory> = match house.journal.memories().await {
+        Ok(memories) => memories.iter().filter_map(|(name, json)| remembered(name, json)).collect(),
+        Err(error) => {
+            tracing::error!(%error, "the journal cannot be read");
+            BTreeMap::new()
+        }
+    };
+    let names: BTreeSet<RolloutName> = kept.keys().chain(memories.keys()).cloned().collect();
+    for name in names {
+        let memory = memories.get(&name).cloned().unwrap_or_default();
+        let (cell, _) = house.cell_or_new(&name, memory);
+        if let Some(kept) = kept.remove(&name) {
+            lock(&house.book).remember(name.clone(), kept.file.clone());
+            let mut wish = lock(&cell.wish);
+            wish.rollout = Some(Arc::new(kept.rollout));
+            wish.key = kept.key;
+        }
+        start_cell(house, &cell);
+    }
+}
+
+fn remembered(name: &str, json: &str) -> Option<(RolloutName, Memory)> {
+    match (name.parse(), serde_json::from_str(json)) {
+        (Ok(name), Ok(memory)) => Some((name, memory)),
+        (Err(error), _) => {
+            tracing::error!(%error, "a memory of the journal is left alone");
+            None
+        }
+        (_, Err(error)) => {
+            tracing::error!(rollout = name, %error, "a memory of the journal cannot be read and is left alone");
+            None
+        }
+    }
+}
+
+/// Starts the loops of one rollout.
+fn start_cell(house: &Arc<House>, cell: &Arc<Cell>) {
+    let (house, cell) = (Arc::clone(house), Arc::clone(cell));
+    house.tasks.clone().spawn(async move {
+        evidence::restore(&house, &cell).await;
+        tokio::join!(
+            gateways::run(Arc::clone(&house), Arc::clone(&cell)),
+            rollouts::run(Arc::clone(&house), Arc::clone(&cell))
+        );
+    });
+}

@@ -1,0 +1,166 @@
+//! What `canaryd plan FILE` shows: what would be done about a manifest now and why. Nothing is changed by asking.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use canaryd_cockpit::{PlanChange, PlanMemory, PlanPage, PlanStep, plan_table};
+use canaryd_planner::{Action, Desired, Memory, Slots, plan};
+use canaryd_rollout::{CheckKind, Draft, ImageState, Rollout, SourceText, Weight, diff, fmt, parse, peak_memory};
+use jiff::Timestamp;
+
+use super::bells::lock;
+use super::house::House;
+use super::resolver::{Pulling, resolve_draft};
+use super::world::world_of;
+
+/// One page for each manifest of the text.
+pub(crate) async fn pages(house: &Arc<House>, source: String, text: String) -> Result<Vec<PlanPage>, String> {
+    let file = PathBuf::from(&source);
+    let vars = lock(&house.book).vars().clone();
+    let parsed = parse(&SourceText { name: source, text }, &vars);
+    if parsed.problems.iter().any(canaryd_rollout::Diagnostic::is_error) {
+        return Err(parsed.problems.iter().map(|p| p.render(false)).collect::<Vec<_>>().join("\n"));
+    }
+    let mut pages = Vec::new();
+    for draft in &parsed.drafts {
+        pages.push(page(house, draft, &file).await?);
+    }
+    Ok(pages)
+}
+
+async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Result<PlanPage, String> {
+    let known = house.cell(draft.name());
+    let resolution = resolve_draft(house, known.as_deref(), draft, file, Pulling::Never).await;
+    let rollout = resolution.map_err(|problems| problems.join("\n"))?.rollout;
+    let memory = match &known {
+        Some(cell) => cell.memory.lock().await.clone(),
+        None => Memory::default(),
+    };
+    let production = memory.production_revision().and_then(|r| house.store.revision(&rollout.name, &r));
+    let rate = known.as_ref().map(|cell| super::evidence::view(cell).requests_per_second);
+    let decided = decide(house, &rollout, &memory);
+    let strictest = rollout.checks.iter().map(allowed).fold(1.0, f64::min);
+    Ok(PlanPage {
+        host: house.config.host.clone(),
+        name: rollout.name.clone(),
+        from: production.as_ref().map(|p| p.version.clone()),
+        to: rollout.version.clone(),
+        now: decided.0,
+        actions: decided.1,
+        warnings: warnings(&rollout),
+        changes: production.as_ref().map(|p| changes(p, &rollout)).unwrap_or_default(),
+        memory: Some(PlanMemory {
+            from: production.as_ref().and_then(|p| p.app.container.resources.memory),
+            to: rollout.app.container.resources.memory,
+            together: peak_memory(production.as_ref(), &rollout),
+            free: house.engine.free_memory().await,
+        }),
+        steps: steps(production.as_ref(), &rollout),
+        notes: notes(&rollout),
+        requests_per_second: rate,
+        stages: plan_table(&rollout.stages, rate.unwrap_or(0.0), strictest, rollout.analysis.beta),
+    })
+}
+
+fn allowed(check: &canaryd_rollout::Check) -> f64 {
+    match check.kind {
+        CheckKind::ErrorRate { max } => max,
+        CheckKind::Latency { quantile, .. } => 1.0 - quantile,
+    }
+}
+
+/// Asks the planner itself: the sentence, and the first actions in words.
+fn decide(house: &Arc<House>, rollout: &Rollout, memory: &Memory) -> (String, Vec<String>) {
+    let (cell, _) = house.detached_cell(&rollout.name);
+    let slots = Slots { may_move: true, may_start: true, ahead: Vec::new() };
+    let mut world = world_of(house, &cell, memory, slots);
+    world.desired = Desired::Ready(Box::new(rollout.clone()));
+    let decided = plan(memory, &world, Timestamp::now());
+    let sentence = decided.report.map(|r| r.sentence).unwrap_or_default();
+    let actions = decided.actions.iter().map(in_words).collect();
+    (sentence, actions)
+}
+
+/// One action as a person would say it.
+pub(crate) fn in_words(action: &Action) -> String {
+    match action {
+        Action::Route(intent) => format!("ask the gateway for {} % to the canary", intent.traffic.canary()),
+        Action::EnsureSet(goal) => {
+            let (running, stopped, removed) = (goal.running.len(), goal.stopped.len(), goal.removed.len());
+            let mut text = format!("{} of {}: {running} running", goal.component, goal.revision);
+            if stopped > 0 {
+                text.push_str(&format!(", {stopped} kept stopped"));
+            }
+            if removed > 0 {
+                text.push_str(&format!(", {removed} removed"));
+            }
+            text
+        }
+        Action::RemoveSet { set, grace } => format!("stop set {set} (grace {}) and remove it", fmt::duration(*grace)),
+        Action::SaveFailure { set, .. } => format!("save logs and facts of set {set}"),
+        Action::KeepImages { revision } => format!("keep the images of revision {revision} from being pruned"),
+        Action::ForgetRevision { revision } => format!("forget revision {revision}"),
+        Action::RemoveGateway => "stop and remove the gateway".to_owned(),
+        Action::FreshEvidence { set } => format!("begin with fresh evidence about set {set}"),
+        Action::ResolveAgain => "look the images up again".to_owned(),
+    }
+}
+
+fn warnings(rollout: &Rollout) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (reference, state) in &rollout.images {
+        match state {
+            ImageState::Present { .. } => {}
+            ImageState::Pending => warnings.push(format!("image {reference} is not looked up yet")),
+            ImageState::Missing { reason } => warnings.push(reason.clone()),
+        }
+    }
+    warnings
+}
+
+fn changes(from: &Rollout, to: &Rollout) -> Vec<PlanChange> {
+    diff(from, to)
+        .into_iter()
+        .map(|change| PlanChange {
+            component: change.component.filter(|c| !c.is_app()).map(|c| c.to_string()),
+            what: change.field,
+            text: change.text,
+        })
+        .collect()
+}
+
+fn steps(production: Option<&Rollout>, rollout: &Rollout) -> Vec<PlanStep> {
+    let step = |title: &str, text: String| PlanStep { title: title.to_owned(), text };
+    let replicas = rollout.app.replicas;
+    let Some(production) = production else {
+        let text = format!("{replicas} of app, then all traffic as soon as one of them is healthy: there is no version to compare with");
+        return vec![step("install", text)];
+    };
+    let first = rollout.stages.iter().find(|s| s.weight > Weight::ZERO).map_or(1, |s| capacity(s.weight, replicas));
+    let stages: Vec<String> =
+        rollout.stages.iter().map(|s| format!("{} % {}", s.weight, fmt::duration(s.observe))).collect();
+    vec![
+        step("start", format!("{first} at first, {replicas} before 100 %, beside the {} of {}", production.app.replicas, production.version)),
+        step("traffic", stages.join(" → ")),
+        step(
+            "finish",
+            format!(
+                "the containers of {} become production; nothing is restarted; {} kept for {}",
+                rollout.version,
+                production.version,
+                fmt::duration(rollout.promotion.keep_previous)
+            ),
+        ),
+    ]
+}
+
+/// Replicas that a weight needs: `ceil(weight × replicas)`.
+fn capacity(weight: Weight, replicas: u32) -> u32 {
+    (u32::from(weight.basis_points()) * replicas).div_ceil(10_000)
+}
+
+fn notes(rollout: &Rollout) -> Vec<String> {
+    let changes = rollout.stages.len();
+    let after = fmt::duration(rollout.gateway.limits.stream_timeout);
+    vec![format!("{changes} weight changes: open WebSockets and streams are cut {after} after each")]
+}

@@ -1,0 +1,146 @@
+//! The reconcile of one rollout: observe, plan, commit, act. At most one runs at a time for a name; triggers merge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use canaryd_journal::NewEvent;
+use canaryd_planner::{Action, Event, Memory, Plan, Severity, plan};
+use jiff::Timestamp;
+
+use super::bells::lock;
+use super::executor::carry_out;
+use super::house::{Cell, House};
+use super::world::world_of;
+
+/// Never plans again sooner than this without a ring, whatever a plan asks for.
+const SHORTEST_WAKE: Duration = Duration::from_millis(50);
+
+/// Reconciles one rollout until it is gone or the daemon stops.
+pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
+    let mut seen = house.observer.subscribe();
+    let mut gateway = cell.gateway.subscribe();
+    loop {
+        let wake = reconcile(&house, &cell).await;
+        tokio::select! {
+            () = cell.stop.cancelled() => return,
+            () = cell.bell.rung() => {}
+            Ok(()) = seen.changed() => {}
+            Ok(()) = gateway.changed() => {}
+            () = tokio::time::sleep(wake.max(SHORTEST_WAKE)) => {}
+        }
+    }
+}
+
+/// One turn; returns when to plan again at the latest.
+async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
+    let Some(plan) = plan_and_commit(house, cell).await else { return Duration::from_secs(1) };
+    let Plan { actions, report, events, answers, next_wake, memory: _ } = plan;
+    log_events(cell, &events);
+    publish(house, cell, report);
+    for action in actions {
+        carry_out(house, cell, action);
+    }
+    for answer in answers {
+        if let Some(waiting) = lock(&cell.waiting).remove(&answer.id) {
+            // Nobody may be waiting any more: the command acts all the same.
+            let _ = waiting.send(answer);
+        }
+    }
+    next_wake
+}
+
+/// Plans and writes the new memory ahead of any action. When the journal cannot be written, only what lowers the
+/// canary's weight is left of the plan.
+async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
+    let mut memory = cell.memory.lock().await;
+    let slots = house.slots.offer(&cell.name);
+    let world = world_of(house, cell, &memory, slots.clone());
+    let mut decided = plan(&memory, &world, Timestamp::now());
+    if house.config.dry_run {
+        house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
+        let pretended = super::dry_run::pretend(house, cell, decided);
+        *memory = pretended.memory.clone();
+        return Some(pretended);
+    }
+    let durable = !decided.events.is_empty() || !decided.answers.is_empty() || !decided.memory.same_but_clock(&memory);
+    if house.can_write() && durable {
+        if let Err(why) = commit(house, cell, &decided).await {
+            house.set_writable(false, &why);
+            let world = world_of(house, cell, &memory, slots);
+            decided = plan(&memory, &world, Timestamp::now());
+        }
+    }
+    let freed = house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
+    *memory = decided.memory.clone();
+    drop(memory);
+    if freed {
+        for other in house.cells() {
+            other.bell.ring();
+        }
+    }
+    Some(decided)
+}
+
+async fn commit(house: &House, cell: &Cell, decided: &Plan) -> Result<(), String> {
+    let json = serde_json::to_string(&decided.memory).map_err(|e| e.to_string())?;
+    let events = decided.events.iter().map(new_event).collect();
+    house.journal.commit_plan(cell.name.as_str(), json, events, Timestamp::now()).await.map_err(|e| e.to_string())?;
+    Ok(())
+}
+
+fn new_event(event: &Event) -> NewEvent {
+    NewEvent {
+        severity: severity_name(event.severity).to_owned(),
+        kind: event.kind.clone(),
+        message: event.message.clone(),
+    }
+}
+
+/// The journal's word for a severity.
+pub(crate) fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Notify => "notify",
+    }
+}
+
+/// The severity of a journal's word; unknown ones (of a newer version) are worth a look.
+pub(crate) fn severity_of(name: &str) -> Severity {
+    match name {
+        "info" => Severity::Info,
+        "notify" => Severity::Notify,
+        _ => Severity::Warning,
+    }
+}
+
+fn log_events(cell: &Cell, events: &[Event]) {
+    for Event { severity, kind, message } in events {
+        match severity {
+            Severity::Info => tracing::info!(rollout = %cell.name, kind, "{message}"),
+            Severity::Warning => tracing::warn!(rollout = %cell.name, kind, "{message}"),
+            Severity::Notify => tracing::warn!(rollout = %cell.name, kind, notify = true, "{message}"),
+        }
+    }
+}
+
+fn publish(house: &House, cell: &Cell, report: Option<canaryd_planner::Report>) {
+    let Some(mut report) = report else { return };
+    report.notes.extend(lock(&cell.wish).notes.iter().cloned());
+    if let Some(problems) = lock(&house.unresolved).get(&cell.name) {
+        let first = problems.first().and_then(|p| p.lines().next()).unwrap_or_default();
+        report.notes.push(format!("a newer manifest is ignored: {first}"));
+    }
+    let mut held = lock(&cell.report);
+    let changed = held.as_ref() != Some(&report);
+    *held = Some(report);
+    drop(held);
+    if changed {
+        house.changed();
+    }
+}
+
+/// Whether a plan ended the existence of a rollout: deleted, with nothing left to remember.
+pub(crate) fn is_over(memory: &Memory, actions: &[Action]) -> bool {
+    actions.is_empty() && memory.is_deleted()
+}

@@ -1,0 +1,145 @@
+//! What is kept in files because it may hold secrets: resolved rollouts and copies of env files, configs and secrets.
+//! Everything is written atomically, mode 0600 in directories of mode 0700; the journal holds only hashes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use canaryd_rollout::{ImageState, RevisionId, Rollout, RolloutName};
+use serde::{Deserialize, Serialize};
+
+/// The state directory's files.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    root: PathBuf,
+}
+
+/// The last valid manifest of one name, resolved: what stays in force when its file breaks, also across a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Digest of the document and of every file that it names.
+    pub(crate) key: String,
+    /// The file that it came from.
+    pub(crate) file: PathBuf,
+    /// The rollout.
+    pub(crate) rollout: Rollout,
+}
+
+impl Store {
+    /// Makes the directories.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let store = Self { root: root.to_owned() };
+        for dir in ["revisions", "desired", "failures", "gateways"] {
+            private_dir(&root.join(dir)).with_context(|| format!("cannot make {}", root.join(dir).display()))?;
+        }
+        Ok(store)
+    }
+
+    /// Directory of one gateway: configuration, logs, tokens.
+    pub(crate) fn gateway_dir(&self, name: &RolloutName) -> PathBuf {
+        self.root.join("gateways").join(name.as_str())
+    }
+    /// Directory of the failure bundles.
+    pub(crate) fn failures_dir(&self) -> PathBuf {
+        self.root.join("failures")
+    }
+    fn revision_dir(&self, name: &RolloutName, revision: &RevisionId) -> PathBuf {
+        self.root.join("revisions").join(format!("{name}-{revision}"))
+    }
+    /// Directory of the copies of configs and secrets of one revision.
+    pub(crate) fn files_dir(&self, name: &RolloutName, revision: &RevisionId) -> PathBuf {
+        self.revision_dir(name, revision).join("files")
+    }
+
+    /// Keeps a revision with the contents of its files. Idempotent; what is there already is not touched.
+    pub(crate) fn keep_revision(&self, rollout: &Rollout, copies: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+        let dir = self.revision_dir(&rollout.name, &rollout.revision);
+        let files = dir.join("files");
+        private_dir(&files)?;
+        for (digest, content) in copies {
+            let path = files.join(digest);
+            if !path.exists() {
+                // Readable for whatever user the container runs as; the directory above keeps others out.
+                write_atomically(&path, content, 0o444)?;
+            }
+        }
+        let json = serde_json::to_vec_pretty(rollout)?;
+        write_atomically(&dir.join("rollout.json"), &json, 0o600)
+            .with_context(|| format!("cannot keep revision {} of {}", rollout.revision, rollout.name))
+    }
+
+    /// The rollout as it was when this revision was resolved last.
+    pub(crate) fn revision(&self, name: &RolloutName, revision: &RevisionId) -> Option<Rollout> {
+        let path = self.revision_dir(name, revision).join("rollout.json");
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    /// Removes a revision's files.
+    pub(crate) fn forget_revision(&self, name: &RolloutName, revision: &RevisionId) -> io::Result<()> {
+        match fs::remove_dir_all(self.revision_dir(name, revision)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn desired_path(&self, name: &RolloutName) -> PathBuf {
+        self.root.join("desired").join(format!("{name}.json"))
+    }
+
+    /// Remembers the last valid manifest.
+    pub(crate) fn keep_desired(&self, kept: &Kept) -> Result<()> {
+        let json = serde_json::to_vec_pretty(kept)?;
+        write_atomically(&self.desired_path(&kept.rollout.name), &json, 0o600)
+    }
+
+    /// Every last valid manifest.
+    pub(crate) fn desired(&self) -> Vec<Kept> {
+        let Ok(entries) = fs::read_dir(self.root.join("desired")) else { return Vec::new() };
+        let mut kept: Vec<Kept> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().extension().is_some_and(|e| e == "json"))
+            .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
+            .collect();
+        kept.sort_by(|a, b| a.rollout.name.cmp(&b.rollout.name));
+        kept
+    }
+
+    /// Forgets a name altogether.
+    pub(crate) fn forget(&self, name: &RolloutName) -> io::Result<()> {
+        match fs::remove_file(self.desired_path(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The content id of a component's image in a resolved rollout.
+pub(crate) fn image_id<'a>(rollout: &'a Rollout, reference: &str) -> Option<&'a str> {
+    match rollout.images.get(reference)? {
+        ImageState::Present { id } => Some(id),
+        ImageState::Pending | ImageState::Missing { .. } => None,
+    }
+}
+
+/// A directory that only we can enter.
+pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Whole or not at all: temporary file, fsync, rename.
+pub(crate) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let temporary = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        if temporary.exists() {
+            fs::remove_file(&temporary)?;
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,137 @@
+//! One snapshot of everything that concerns one rollout, in the planner's words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState};
+use canaryd_planner::{
+    Desired, EngineView, Exit, ExitCause, Memory, Replica, RunState, SetView, Slots, World,
+};
+use canaryd_rollout::{Component, RevisionId, Rollout, SetId};
+
+use super::bells::lock;
+use super::house::{Cell, House};
+
+/// Builds the snapshot and keeps the probes in step with it.
+pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: Slots) -> World {
+    let seen = house.observer.seen();
+    let revisions = Revisions::of(house, cell, memory);
+    let containers = containers_of(seen.observation.as_deref(), cell);
+    probe(house, cell, &revisions, &containers);
+    World {
+        desired: desired_of(cell),
+        sets: sets_of(cell, &revisions, &containers),
+        gateway: cell.gateway.view(),
+        evidence: super::evidence::view(cell),
+        slots,
+        engine: EngineView {
+            unreachable: engine_trouble(&seen),
+            troubles: cell.sets.troubles(),
+            busy: lock(&cell.wish).pulling.clone(),
+        },
+        journal_writable: house.can_write(),
+    }
+}
+
+fn engine_trouble(seen: &super::observer::Seen) -> Option<String> {
+    match (&seen.unreachable, &seen.observation) {
+        (Some(why), _) => Some(why.clone()),
+        (None, None) => Some("the engine was not asked yet".to_owned()),
+        (None, Some(_)) => None,
+    }
+}
+
+fn desired_of(cell: &Cell) -> Desired {
+    let wish = lock(&cell.wish);
+    match (&wish.gone, &wish.rollout) {
+        (Some((since, confirmed)), _) => Desired::Gone { since: *since, confirmed: *confirmed },
+        (None, Some(rollout)) => Desired::Ready(Box::new((**rollout).clone())),
+        (None, None) => Desired::Unknown,
+    }
+}
+
+fn containers_of<'a>(observation: Option<&'a Observation>, cell: &Cell) -> Vec<&'a ObservedContainer> {
+    observation.into_iter().flat_map(|o| &o.containers).filter(|c| c.rollout == cell.name).collect()
+}
+
+/// The rollouts that say how components of each revision prove that they are well. Health is policy: the manifest in
+/// force wins over what a revision was started with.
+struct Revisions {
+    desired: Option<Arc<Rollout>>,
+    stored: BTreeMap<RevisionId, Rollout>,
+}
+
+impl Revisions {
+    fn of(house: &House, cell: &Cell, memory: &Memory) -> Self {
+        let desired = lock(&cell.wish).rollout.clone();
+        let stored = memory
+            .revisions()
+            .into_iter()
+            .filter(|revision| desired.as_ref().is_none_or(|d| &d.revision != revision))
+            .filter_map(|revision| Some((revision.clone(), house.revision(&cell.name, &revision)?)))
+            .collect();
+        Self { desired, stored }
+    }
+
+    fn component(&self, container: &ObservedContainer) -> Option<&Component> {
+        let desired = self.desired.as_deref().and_then(|d| d.component(&container.component));
+        desired.or_else(|| self.stored.get(&container.revision)?.component(&container.component))
+    }
+}
+
+fn probe(house: &House, cell: &Arc<Cell>, revisions: &Revisions, containers: &[&ObservedContainer]) {
+    let described: Vec<(&ObservedContainer, &Component)> =
+        containers.iter().filter_map(|c| Some((*c, revisions.component(c)?))).collect();
+    cell.health.watch(cell, &cell.gateway.reach(house.config.reach), &described);
+}
+
+fn sets_of(cell: &Cell, revisions: &Revisions, containers: &[&ObservedContainer]) -> Vec<SetView> {
+    let mut sets: BTreeMap<SetId, SetView> = BTreeMap::new();
+    for container in containers {
+        let set = sets.entry(container.set.clone()).or_insert_with(|| SetView {
+            id: container.set.clone(),
+            component: container.component.clone(),
+            revision: container.revision.clone(),
+            replicas: Vec::new(),
+        });
+        set.replicas.push(replica_of(cell, revisions, container));
+    }
+    let mut sets: Vec<SetView> = sets.into_values().collect();
+    for set in &mut sets {
+        set.replicas.sort_by_key(|r| r.ordinal);
+    }
+    sets
+}
+
+fn replica_of(cell: &Cell, revisions: &Revisions, container: &ObservedContainer) -> Replica {
+    Replica {
+        ordinal: container.ordinal,
+        container: container.id.chars().take(12).collect(),
+        state: match container.state {
+            SeenState::Created => RunState::Created,
+            SeenState::Running => RunState::Running,
+            SeenState::Paused => RunState::Paused,
+            SeenState::Restarting => RunState::Restarting,
+            SeenState::Exited => RunState::Exited,
+        },
+        health: cell.health.of(container, revisions.component(container)),
+        started_at: container.started_at,
+        addr: container.addr,
+        exits: container.exits.iter().map(exit_of).collect(),
+    }
+}
+
+fn exit_of(exit: &canaryd_engine::ObservedExit) -> Exit {
+    Exit {
+        at: exit.at,
+        code: exit.code,
+        oom: exit.oom,
+        cause: match exit.cause {
+            SeenCause::Itself => ExitCause::Itself,
+            SeenCause::Us => ExitCause::Us,
+            SeenCause::Somebody => ExitCause::Somebody,
+            SeenCause::Neighbour => ExitCause::Neighbour,
+            SeenCause::Engine => ExitCause::Engine,
+        },
+    }
+}

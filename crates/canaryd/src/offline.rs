@@ -1,0 +1,107 @@
+//! `canaryd rollback NAME --offline`: all users back to production without a daemon, a journal, free disk or Docker.
+//! It does what the prepared all-production twin can do, and nothing else.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use canaryd_gateway::{GenerationId, Intent, container::CONF_DIR};
+use canaryd_link::{Link, LinkError, Ops, Owner};
+use canaryd_rollout::{RolloutName, Weight};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Lowers the canary of `name` to 0 % and says what was done.
+///
+/// # Errors
+/// There is no gateway directory, nothing to lower, or NGINX could not be signalled; each with what to do.
+pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode> {
+    let dir = std::path::absolute(state_dir)?.join("gateways").join(name.as_str());
+    if !dir.join("conf").is_dir() {
+        bail!("{} does not exist: is {name} a rollout of this host, and is --state right?", dir.display());
+    }
+    let link = Link::open(&dir, owner(), Ops::new(SocketAddr::from(([127, 0, 0, 1], 0)), String::new()))?;
+    let current = link.current().context("the gateway has no configuration yet: nobody gets a canary")?;
+    refuse_without_canary(&dir, name, current)?;
+    match link.swap_to_twin() {
+        Ok(Some(twin)) => say(&format!("{name}: the all-production configuration {twin} is in place")),
+        Ok(None) => say(&format!("{name}: the all-production configuration {current} was in place already")),
+        Err(LinkError::NoTwin) => bail!("generation {current} has no all-production twin; stop the canary's containers instead"),
+        Err(error) => return Err(error.into()),
+    }
+    let masters = masters_of(&dir)?;
+    if masters.is_empty() {
+        bail!("no NGINX of this gateway was found to signal; it lowers when it is next started or signalled: docker kill -s HUP {name}-gateway");
+    }
+    for master in masters {
+        kill_process(master, Signal::HUP)
+            .with_context(|| format!("cannot signal process {}: try as root, or docker kill -s HUP {name}-gateway", master.as_raw_nonzero()))?;
+    }
+    say(&format!("{name}: NGINX was told; new requests go to production within 150 ms. The daemon records this as an abort when it runs again"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(text: &str) {
+    anstream::println!("{text}");
+}
+
+/// After a lane swap there is no canary: going back then needs containers, and so the daemon.
+fn refuse_without_canary(dir: &Path, name: &RolloutName, current: GenerationId) -> Result<()> {
+    if current.is_twin() {
+        return Ok(());
+    }
+    let path = dir.join("intents").join(format!("{current}.json"));
+    let Ok(text) = fs::read(&path) else { return Ok(()) };
+    let Ok(intent) = serde_json::from_slice::<Intent>(&text) else { return Ok(()) };
+    if intent.traffic.canary() == Weight::ZERO {
+        bail!("{name} has no canary with traffic: nothing to take off. To leave a promoted version, start the daemon and use: canaryd undo {name}");
+    }
+    Ok(())
+}
+
+fn owner() -> Owner {
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    if uid.is_root() {
+        let (uid, gid) = canaryd_gateway::container::UNPRIVILEGED;
+        return Owner { uid, gid };
+    }
+    Owner { uid: uid.as_raw(), gid: gid.as_raw() }
+}
+
+/// Master processes that have this gateway's directory mounted, seen from the host: a process named nginx whose parent
+/// is none of them.
+fn masters_of(dir: &Path) -> Result<Vec<Pid>> {
+    let conf = fs::canonicalize(dir.join("conf"))?;
+    let mut found: Vec<(i32, i32)> = Vec::new();
+    for entry in fs::read_dir("/proc")?.filter_map(Result::ok) {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        if is_nginx(&entry.path()) && mounts(&entry.path(), &conf) {
+            found.push((pid, parent_of(&entry.path()).unwrap_or(0)));
+        }
+    }
+    let pids: Vec<i32> = found.iter().map(|(pid, _)| *pid).collect();
+    Ok(found.iter().filter(|(_, parent)| !pids.contains(parent)).filter_map(|(pid, _)| Pid::from_raw(*pid)).collect())
+}
+
+fn is_nginx(process: &Path) -> bool {
+    fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == "nginx")
+}
+
+/// Whether `conf` is what the process has at the gateway's configuration path. `mountinfo` gives the mounted
+/// directory relative to its own file system, so its end must agree.
+fn mounts(process: &Path, conf: &Path) -> bool {
+    let Ok(text) = fs::read_to_string(process.join("mountinfo")) else { return false };
+    text.lines().any(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let (Some(root), Some(target)) = (fields.next(), fields.next()) else { return false };
+        let root = PathBuf::from(root.replace("\\040", " "));
+        let relative = root.strip_prefix("/").unwrap_or(&root);
+        target == CONF_DIR && !relative.as_os_str().is_empty() && conf.ends_with(relative)
+    })
+}
+
+fn parent_of(process: &Path) -> Option<i32> {
+    let status = fs::read_to_string(process.join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
