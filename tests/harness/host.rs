@@ -1,0 +1,247 @@
+//! A host under test: a daemon, its directories, and what is asked of it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use canaryd_cockpit::{Client, CommandRequest, EventLine};
+use canaryd_planner::{Answer, Outcome, OutcomeView, Report, Verb};
+use canaryd_probe::{Load, LoadPlan, RequestKind};
+use canaryd_rollout::RolloutName;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::docker::{container_ids, docker};
+
+/// How long a condition is waited for before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A host under test. Dropping it stops the daemon and removes everything it started.
+pub struct Host {
+    dir: TempDir,
+    daemon: Option<Child>,
+    args: Vec<String>,
+}
+
+impl Host {
+    /// Starts a daemon on an empty directory.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+    /// Starts a daemon with further arguments.
+    pub async fn start_with(args: &[&str]) -> Self {
+        let dir = TempDir::with_prefix("canaryd-e2e-").expect("a temporary directory");
+        fs::create_dir(dir.path().join("manifests")).expect("a directory");
+        let mut host = Self { dir, daemon: None, args: args.iter().map(|a| (*a).to_owned()).collect() };
+        host.run().await;
+        host
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub async fn run(&mut self) {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log")).expect("a log");
+        let mut command = Command::new(canaryd());
+        command.arg("--watch").arg(self.manifests()).arg("--state").arg(self.state());
+        command.arg("--socket").arg(self.socket()).args(["--log", "text"]).args(&self.args);
+        command.env("RUST_LOG", "info,canaryd=debug").stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a log")).stderr(log).kill_on_drop(true);
+        self.daemon = Some(command.spawn().expect("canaryd starts"));
+        let deadline = Instant::now() + PATIENCE;
+        while Client::connect(self.socket()).await.is_err() {
+            let ended = self.daemon.as_mut().and_then(|d| d.try_wait().ok().flatten());
+            assert!(ended.is_none() && Instant::now() < deadline, "the daemon does not answer:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// kill -9.
+    pub async fn kill(&mut self) {
+        let mut daemon = self.daemon.take().expect("a daemon runs");
+        daemon.kill().await.expect("the daemon dies");
+    }
+    /// SIGTERM, and waits for the end; the exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let mut daemon = self.daemon.take().expect("a daemon runs");
+        let pid = i32::try_from(daemon.id().expect("it runs")).expect("a pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it may be signalled");
+        daemon.wait().await.expect("it ends").code()
+    }
+
+    /// A path in the host's directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+    /// The watched directory.
+    #[must_use]
+    pub fn manifests(&self) -> PathBuf {
+        self.path("manifests")
+    }
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+    /// The socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("sock")
+    }
+    /// The daemon's log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+    /// The instance that its containers carry.
+    #[must_use]
+    pub fn instance(&self) -> String {
+        fs::read_to_string(self.state().join("instance")).expect("the daemon made it").trim().to_owned()
+    }
+    /// Ids of the containers of a component, running or not.
+    #[must_use]
+    pub fn containers(&self, rollout: &str, component: &str) -> Vec<String> {
+        container_ids(&self.instance(), rollout, component)
+    }
+
+    /// Writes a manifest whole: temporary file, then rename.
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.manifests().join(file);
+        let temporary = self.path("manifest.new");
+        fs::write(&temporary, text).expect("writable");
+        fs::rename(&temporary, &path).expect("same file system");
+    }
+
+    /// The daemon's API.
+    pub async fn client(&self) -> Client {
+        Client::connect(self.socket()).await.expect("the daemon answers")
+    }
+    /// One rollout's state, if the daemon knows it.
+    pub async fn report(&self, name: &str) -> Option<Report> {
+        self.client().await.report(&rollout(name)).await.ok()
+    }
+    /// Waits for a condition on a rollout's state.
+    pub async fn until(&self, name: &str, what: &str, done: impl Fn(&Report) -> bool) -> Report {
+        self.until_within(PATIENCE, name, what, done).await
+    }
+    /// Waits for a condition, no longer than `patience`.
+    pub async fn until_within(
+        &self,
+        patience: Duration,
+        name: &str,
+        what: &str,
+        done: impl Fn(&Report) -> bool,
+    ) -> Report {
+        let deadline = Instant::now() + patience;
+        loop {
+            let report = self.report(name).await;
+            if let Some(report) = report.as_ref().filter(|r| done(r)) {
+                return report.clone();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{name}: not within {patience:?}: {what}\nlast state: {report:#?}\ndaemon:\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    /// Waits until this version is in production and nothing moves.
+    pub async fn until_serving(&self, name: &str, version: &str) -> Report {
+        let what = format!("{version} serves");
+        self.until(name, &what, |r| r.phase == "idle" && r.production.as_ref().is_some_and(|p| p.version == version)).await
+    }
+    /// Waits until this version's rollout has ended, and how.
+    pub async fn until_ended(&self, name: &str, version: &str) -> OutcomeView {
+        let ended = |r: &Report| {
+            r.phase == "idle"
+                && r.outcome.as_ref().is_some_and(|o| o.version == version)
+                && r.canary.as_ref().is_none_or(|c| c.version != version)
+        };
+        let report = self.until_within(PATIENCE * 2, name, &format!("{version} has ended"), ended).await;
+        report.outcome.expect("it has one")
+    }
+    /// Waits for an outcome and checks it.
+    pub async fn expect_outcome(&self, name: &str, version: &str, outcome: Outcome) -> OutcomeView {
+        let ended = self.until_ended(name, version).await;
+        assert_eq!(ended.outcome, outcome, "{}\n{}", ended.reason, self.log());
+        ended
+    }
+    /// Sends a command.
+    pub async fn command(&self, name: &str, verb: Verb) -> Answer {
+        let request = CommandRequest { id: None, comment: Some("a test".to_owned()), expected: None, verb };
+        self.client().await.command(&rollout(name), &request).await.expect("an answer")
+    }
+    /// The history of a rollout.
+    pub async fn events(&self, name: &str) -> Vec<EventLine> {
+        self.client().await.events(Some(&rollout(name)), 0, 1000).await.expect("the history")
+    }
+
+    /// Runs the command line against this daemon: exit code, stdout, stderr.
+    pub async fn cli(&self, args: &[&str]) -> (i32, String, String) {
+        let output = Command::new(canaryd())
+            .args(args)
+            .arg("--socket")
+            .arg(self.socket())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .expect("canaryd runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let _ = daemon.start_kill();
+        }
+        if std::thread::panicking() {
+            let kept = std::env::temp_dir().join("canaryd-e2e-last-failure.log");
+            let _ = fs::write(&kept, self.log());
+        }
+        if !self.state().join("instance").exists() {
+            return;
+        }
+        let label = format!("label=io.canaryd.instance={}", self.instance());
+        for id in docker(&["ps", "-aq", "--filter", &label]).lines() {
+            let _ = std::process::Command::new("docker").args(["rm", "-f", "-v", id]).output();
+        }
+        for id in docker(&["network", "ls", "-q", "--filter", &label]).lines() {
+            let _ = std::process::Command::new("docker").args(["network", "rm", id]).output();
+        }
+    }
+}
+
+fn rollout(name: &str) -> RolloutName {
+    name.parse().expect("a legal name")
+}
+
+/// The program under test, built beside the tests.
+fn canaryd() -> PathBuf {
+    let test = std::env::current_exe().expect("a path");
+    let target = test.parent().and_then(Path::parent).expect("target/debug/deps");
+    let program = target.join("canaryd");
+    assert!(program.exists(), "{} is not built: run `cargo build` first", program.display());
+    program
+}
+
+/// A steady load on a gateway: GET and POST, kept connections.
+#[must_use]
+pub fn load(port: u16, rate: f64, keep_alive: bool) -> Load {
+    let plan = LoadPlan {
+        target: SocketAddr::from(([127, 0, 0, 1], port)),
+        rate,
+        duration: Some(Duration::from_secs(300)),
+        count: None,
+        connections: 30,
+        keep_alive,
+        mix: vec![RequestKind::get("/"), RequestKind::post("/echo", "an order")],
+        timeout: Duration::from_secs(10),
+        seed: 11,
+    };
+    Load::start(plan).expect("a legal load")
+}
