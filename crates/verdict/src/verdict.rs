@@ -67,13 +67,13 @@ pub struct CheckReport {
     pub ln_e: f64,
     /// The e-value at which P1 fails.
     pub bar: f64,
-    /// Whether it proved harm.
+    /// Whether it proved harm; that is never taken back. Always `false` for a check that only observes.
     pub failed: bool,
     /// For the next weight: cleared, or how many requests more.
     pub clearance: Clearance,
     /// One-sided upper bound on the canary's bad rate at beta ("could still be up to"), 0.0 to 1.0.
     pub upper: f64,
-    /// One-sided lower bound at alpha ("is at least"), 0.0 to 1.0.
+    /// One-sided, anytime-valid lower bound at alpha ("is at least"), 0.0 to 1.0.
     pub lower: f64,
 }
 
@@ -101,6 +101,14 @@ pub struct LatencyNumbers {
     pub production: Option<f64>,
 }
 
+impl LaneNumbers {
+    /// One request more.
+    pub(crate) fn add(&mut self, bad: bool) {
+        self.requests += 1;
+        self.bad += u64::from(bad);
+    }
+}
+
 /// Whether a check allows the next weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "is")]
@@ -109,7 +117,7 @@ pub enum Clearance {
     Cleared,
     /// Its bound allows any rate at the next weight: no data needed.
     NotNeeded,
-    /// So many more, if they are as good as those before.
+    /// So many more, if they are as good as those before (all clean ones, where those before could never be enough).
     Needs {
         /// Canary requests.
         more: u64,
