@@ -6,7 +6,8 @@
 mod link;
 mod master;
 mod ops;
+mod shelf;
 
 pub use link::{Link, LinkError, Live, Owner};
 pub use master::Master;
-pub use ops::{Ops, OpsError, StubStatus};
+pub use ops::{Ops, OpsError, RELAY_HEADER, StubStatus};

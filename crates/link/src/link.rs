@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
+use canaryd_gateway::container::CONF_DIR;
 use canaryd_gateway::{GenerationId, Rendered};
 
 use crate::master::Master;
 use crate::ops::Ops;
+use crate::shelf::{Shelf, make_dir};
 
 /// Who runs the gateway's processes: files are readable for this group, logs are written by this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +74,16 @@ pub enum LinkError {
     NoTwin,
 }
 
+/// How long a signalled master is given until its new workers answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// One gateway's directory (`conf/` and `log/`) and its ops port.
 #[derive(Debug, Clone)]
 pub struct Link {
-    dir: PathBuf,
-    owner: Owner,
+    shelf: Shelf,
+    log: PathBuf,
     ops: Ops,
 }
 
@@ -86,7 +93,11 @@ impl Link {
     /// # Errors
     /// The directories cannot be made.
     pub fn open(dir: &Path, owner: Owner, ops: Ops) -> Result<Self, LinkError> {
-        Ok(Self { dir: dir.to_owned(), owner, ops })
+        let log = dir.join("log");
+        let failed = |source| LinkError::File { what: format!("make {}", dir.display()), source };
+        let shelf = Shelf::open(dir.join("conf"), owner).map_err(failed)?;
+        make_dir(&log, 0o750, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
+        Ok(Self { shelf, log, ops })
     }
     /// The ops port.
     #[must_use]
@@ -96,20 +107,21 @@ impl Link {
     /// To be mounted read-only at `canaryd_gateway::container::CONF_DIR`.
     #[must_use]
     pub fn conf_dir(&self) -> PathBuf {
-        self.dir.join("conf")
+        self.shelf.dir().to_owned()
     }
     /// To be mounted writable at `canaryd_gateway::container::LOG_DIR`.
     #[must_use]
     pub fn log_dir(&self) -> PathBuf {
-        self.dir.join("log")
+        self.log.clone()
     }
     /// The generation that `current` names: what the master reads at its next start or signal. `None` before the first.
     #[must_use]
     pub fn current(&self) -> Option<GenerationId> {
-        todo!()
+        self.shelf.current()
     }
+
     /// Writes a generation and its twin to disk (synced), with the symlinks that later swaps rename. With `test`,
-    /// `nginx -t` reads both first (raises and snippets; needs a running gateway). Idempotent; changes nothing live.
+    /// `nginx -t` reads both (raises and snippets; needs a running gateway). Idempotent; changes nothing live.
     ///
     /// # Errors
     /// A full disk, or NGINX refuses one of them.
@@ -119,32 +131,54 @@ impl Link {
         twin: &Rendered,
         test: Option<&dyn Master>,
     ) -> Result<(), LinkError> {
-        let _ = (rendered, twin, test);
-        todo!()
+        for one in [rendered, twin] {
+            let failed = |source| LinkError::File { what: format!("write generation {}", one.generation), source };
+            self.shelf.put(one).map_err(failed)?;
+        }
+        if let Some(master) = test {
+            for one in [rendered, twin] {
+                let conf = format!("{CONF_DIR}/generations/{}/nginx.conf", one.generation);
+                let refused = |output| LinkError::Refused { generation: one.generation, output };
+                master.test(&conf).await.map_err(refused)?;
+            }
+        }
+        Ok(())
     }
+
     /// Makes a prepared generation the current one, by one rename. Signals nobody. For the first generation of a
     /// gateway, before its container is created.
     ///
     /// # Errors
     /// It was not prepared.
     pub fn swap(&self, generation: GenerationId) -> Result<(), LinkError> {
-        let _ = generation;
-        todo!()
+        let failed = |source| LinkError::File { what: format!("switch to generation {generation}"), source };
+        self.shelf.swap(generation).map_err(failed)
     }
+
     /// Makes the twin of the current generation the current one. One rename: allocates nothing, works on a full disk,
     /// needs neither Docker nor network. `Ok(None)` when the current one is a twin already. The caller signals.
     ///
     /// # Errors
     /// [`LinkError::NoTwin`], or the rename fails.
     pub fn swap_to_twin(&self) -> Result<Option<GenerationId>, LinkError> {
-        todo!()
+        let current = self.current().ok_or(LinkError::NoTwin)?;
+        if current.is_twin() {
+            return Ok(None);
+        }
+        if !self.shelf.has(current.twin()) {
+            return Err(LinkError::NoTwin);
+        }
+        self.swap(current.twin())?;
+        Ok(Some(current.twin()))
     }
+
     /// Prepare, swap, signal, and prove by fresh connections that `rendered` is live, within 2 s. On failure the
     /// generation before it is put back and signalled.
     ///
     /// # Guarantees
-    /// After `Ok`, every new connection is served by `rendered`. Cancelled at an await, `current` names the old or
-    /// the new generation, both whole; calling it again ends the work.
+    /// After `Ok` the new workers accept; the old ones do so for another 100 ms or so (NGINX's own pause), and their
+    /// lines carry the old number. Cancelled at an await, `current` names the old or the new generation, both whole;
+    /// calling it again ends the work.
     ///
     /// # Errors
     /// As [`LinkError`] says.
@@ -155,9 +189,27 @@ impl Link {
         master: &dyn Master,
         test: bool,
     ) -> Result<Live, LinkError> {
-        let _ = (rendered, twin, master, test);
-        todo!()
+        self.prepare(rendered, twin, test.then_some(master)).await?;
+        let before = self.current();
+        if let Some(before) = before {
+            // The way back must not need disk space either.
+            let failed = |source| LinkError::File { what: format!("keep generation {before}"), source };
+            self.shelf.arm(before).map_err(failed)?;
+        }
+        self.swap(rendered.generation)?;
+        let error = match self.signal_and_prove(master).await {
+            Ok(live) => return Ok(live),
+            Err(error) => error,
+        };
+        let put_back = self.put_back(before, rendered.generation, master).await;
+        Err(match error {
+            LinkError::NotLive { generation, waited, emerg, .. } => {
+                LinkError::NotLive { generation, waited, emerg, put_back }
+            }
+            other => other,
+        })
     }
+
     /// All traffic to production, now: swap to the twin, signal, prove.
     ///
     /// # Guarantees
@@ -167,24 +219,53 @@ impl Link {
     /// # Errors
     /// No twin, no signal, or no proof within 2 s.
     pub async fn lower(&self, master: &dyn Master) -> Result<Live, LinkError> {
-        let _ = master;
-        todo!()
+        self.swap_to_twin()?;
+        self.signal_and_prove(master).await
     }
+
     /// Signals and proves that `current` is live (after a restart of daemon or gateway, or a failed signal). Signals
     /// only when another generation answers.
     ///
     /// # Errors
     /// As [`Self::lower`].
     pub async fn confirm(&self, master: &dyn Master) -> Result<Live, LinkError> {
-        let _ = master;
-        todo!()
+        let generation = self.current().ok_or(LinkError::NoTwin)?;
+        match self.ops.generation().await {
+            Ok(found) if found == generation => Ok(Live { generation, took: Duration::ZERO }),
+            Ok(_) | Err(_) => self.signal_and_prove(master).await,
+        }
     }
-    /// Removes old generations, all but the last `keep` (20 is good) and the current one with its twin. How many went.
+
+    /// Removes old generations, all but the last `keep` (20 is good) and the current one with its twin. How many
+    /// directories went.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub fn sweep(&self, keep: usize) -> Result<usize, LinkError> {
-        let _ = keep;
-        todo!()
+        self.shelf.sweep(keep).map_err(|source| LinkError::File { what: "remove old generations".to_owned(), source })
+    }
+
+    /// A reply to the signal says nothing (a bad file is answered with success): only an answer of the new number does.
+    async fn signal_and_prove(&self, master: &dyn Master) -> Result<Live, LinkError> {
+        let generation = self.current().ok_or(LinkError::NoTwin)?;
+        let (began, since) = (Instant::now(), SystemTime::now());
+        master.hup().await.map_err(|reason| LinkError::Master { what: "signal", reason })?;
+        while began.elapsed() < PATIENCE {
+            if self.ops.generation().await.is_ok_and(|found| found == generation) {
+                return Ok(Live { generation, took: began.elapsed() });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let log = master.log_since(since).await.unwrap_or_default();
+        let emerg = log.lines().rev().find(|line| line.contains("[emerg]")).map(str::to_owned);
+        Err(LinkError::NotLive { generation, waited: PATIENCE, emerg, put_back: false })
+    }
+
+    /// Only if nobody lowered in the meantime: then `current` is no longer `tried`, and stays.
+    async fn put_back(&self, before: Option<GenerationId>, tried: GenerationId, master: &dyn Master) -> bool {
+        let Some(before) = before.filter(|_| self.current() == Some(tried)) else { return false };
+        let back = self.swap(before).is_ok() && master.hup().await.is_ok();
+        tracing::warn!(%tried, %before, back, "a generation did not become live");
+        back
     }
 }

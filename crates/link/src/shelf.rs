@@ -1,0 +1,160 @@
+//! The generations on disk: `generations/<id>/nginx.conf`, `current`, and symlinks that wait to be renamed.
+//!
+//! `go-<id>` is ready to become `current` by one rename, for each generation and each twin: a swap allocates nothing,
+//! so it works on a full disk.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use canaryd_gateway::{GenerationId, Rendered};
+
+use crate::link::Owner;
+
+/// One gateway's `conf` directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    dir: PathBuf,
+    owner: Owner,
+}
+
+impl Shelf {
+    /// Makes the directory: only the owner's group gets in, for the files hold tokens.
+    pub(crate) fn open(dir: PathBuf, owner: Owner) -> io::Result<Self> {
+        make_dir(&dir, 0o750, None, Some(owner.gid))?;
+        make_dir(&dir.join("generations"), 0o750, None, Some(owner.gid))?;
+        Ok(Self { dir, owner })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What `current` names.
+    pub(crate) fn current(&self) -> Option<GenerationId> {
+        let target = fs::read_link(self.dir.join("current")).ok()?;
+        target.file_name()?.to_str()?.parse().ok()
+    }
+
+    pub(crate) fn has(&self, id: GenerationId) -> bool {
+        self.home(id).join("nginx.conf").is_file()
+    }
+
+    /// Writes a generation, synced, with its waiting symlink. The directory appears whole or not at all.
+    pub(crate) fn put(&self, rendered: &Rendered) -> io::Result<()> {
+        let home = self.home(rendered.generation);
+        let same = fs::read(home.join("nginx.conf")).is_ok_and(|found| found == rendered.nginx_conf.as_bytes());
+        if !same {
+            let draft = self.dir.join("generations").join(format!(".{}", rendered.generation));
+            remove_dir(&draft)?;
+            self.write(&draft, &rendered.nginx_conf).inspect_err(|_| drop(remove_dir(&draft)))?;
+            remove_dir(&home)?;
+            fs::rename(&draft, &home)?;
+            sync_dir(&self.dir.join("generations"))?;
+        }
+        self.arm(rendered.generation)
+    }
+
+    /// Makes sure that a swap to `id` is one rename.
+    pub(crate) fn arm(&self, id: GenerationId) -> io::Result<()> {
+        match symlink(format!("generations/{id}"), self.waiting(id)) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// One rename. Where the waiting symlink was used up before, it is made anew.
+    pub(crate) fn swap(&self, id: GenerationId) -> io::Result<()> {
+        if self.current() == Some(id) {
+            return Ok(());
+        }
+        if !self.has(id) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("generation {id} is not on disk")));
+        }
+        let current = self.dir.join("current");
+        match fs::rename(self.waiting(id), &current) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.arm(id)?;
+                fs::rename(self.waiting(id), &current)
+            }
+            other => other,
+        }?;
+        // The rename is in force now; that it also outlives a power cut is worth a try, not a failure.
+        drop(sync_dir(&self.dir));
+        Ok(())
+    }
+
+    /// Removes all but the newest `keep` generations with their twins, and `current` with its twin.
+    pub(crate) fn sweep(&self, keep: usize) -> io::Result<usize> {
+        let entries = fs::read_dir(self.dir.join("generations"))?;
+        let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<GenerationId> = names.filter_map(|name| name.parse().ok()).collect();
+        ids.sort_unstable();
+        let mut originals: Vec<GenerationId> = ids.iter().map(|id| id.original()).collect();
+        originals.dedup();
+        let kept = originals.split_off(originals.len().saturating_sub(keep));
+        let live = self.current().map(GenerationId::original);
+        let old = ids.iter().filter(|id| !kept.contains(&id.original()) && Some(id.original()) != live);
+        let mut gone = 0;
+        for id in old {
+            remove_file(&self.waiting(*id))?;
+            remove_dir(&self.home(*id))?;
+            gone += 1;
+        }
+        Ok(gone)
+    }
+
+    fn home(&self, id: GenerationId) -> PathBuf {
+        self.dir.join("generations").join(id.to_string())
+    }
+
+    fn waiting(&self, id: GenerationId) -> PathBuf {
+        self.dir.join(format!("go-{id}"))
+    }
+
+    fn write(&self, home: &Path, conf: &str) -> io::Result<()> {
+        make_dir(home, 0o750, None, Some(self.owner.gid))?;
+        let path = home.join("nginx.conf");
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&path)?;
+        file.write_all(conf.as_bytes())?;
+        give(&path, None, Some(self.owner.gid))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o640))?;
+        file.sync_all()?;
+        sync_dir(home)
+    }
+}
+
+/// Makes a directory, or mends the rights of the one that is there.
+pub(crate) fn make_dir(path: &Path, mode: u32, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    give(path, uid, gid)?;
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Changes the owner where it differs: a daemon that is not root may not, and need not.
+fn give(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let now = fs::metadata(path)?;
+    let right = uid.is_none_or(|uid| uid == now.uid()) && gid.is_none_or(|gid| gid == now.gid());
+    if right { Ok(()) } else { chown(path, uid, gid) }
+}
+
+fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn remove_dir(path: &Path) -> io::Result<()> {
+    ignore_missing(fs::remove_dir_all(path))
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    ignore_missing(fs::remove_file(path))
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
