@@ -7,12 +7,12 @@
 # The image is a stand-in for nginx:stable: /usr/sbin/nginx, its libraries, /etc/nginx/mime.types; it runs read-only,
 # without capabilities and as any user. It has no STOPSIGNAL (docker import cannot set one): say --stop-signal SIGQUIT.
 #
-# Settings by environment: DEBIAN_MIRROR (http://deb.debian.org/debian), DEBIAN_SUITE (testing; stable has 1.26, whose
-# reloads lose requests).
+# Settings by environment: DEBIAN_MIRROR (the one that apt uses), DEBIAN_SUITE (testing; stable has 1.26, whose reloads
+# lose requests).
 set -eu
 
 tag=${1:-canaryd-nginx:local}
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' 2>/dev/null | head -n 1)}
 suite=${DEBIAN_SUITE:-testing}
 
 say() { printf 'nginx-image: %s\n' "$*" >&2; }
@@ -24,6 +24,8 @@ if docker image inspect "$tag" >/dev/null 2>&1; then
     exit 0
 fi
 command -v mmdebstrap >/dev/null || die "mmdebstrap is not installed (apt-get install mmdebstrap): it fetches NGINX from Debian's packages"
+
+[ -n "$mirror" ] || die "apt knows no Debian mirror: run apt-get update, or set DEBIAN_MIRROR"
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT INT TERM
