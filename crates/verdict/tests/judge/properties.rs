@@ -69,13 +69,16 @@ proptest! {
         let mut worse = seconds.clone();
         let mut all: Vec<&mut Sample> = worse.iter_mut().flat_map(|(_, samples)| samples).collect();
         prop_assume!(!all.is_empty());
-        let sample = &mut all[at.index(seconds.iter().map(|(_, samples)| samples.len()).sum())];
+        let index = at.index(all.len());
+        let sample = &mut *all[index];
         if slower { sample.latency = None } else { sample.failed = true }
         sample.arm = Arm::Canary;
         let worsened = sample.clone();
         let judge = |seconds: &[(i64, Vec<Sample>)]| {
             let mut judge = Judge::new(two_checks());
-            seconds.iter().for_each(|(second, samples)| judge.tick(*second, samples));
+            for (second, samples) in seconds {
+                judge.tick(*second, samples);
+            }
             judge
         };
         // the same requests, this one on the canary and good
@@ -129,7 +132,7 @@ fn lognormal(dice: &mut Dice, i: u64) -> Sample {
     let mode = ["fast", "balanced", "creative"][usize::try_from(i % 3).unwrap()];
     let normal: f64 = (0..12).map(|_| dice.unit()).sum::<f64>() - 6.0;
     Sample {
-        arm: if i % 10 == 0 { Arm::Canary } else { Arm::Production },
+        arm: if i.is_multiple_of(10) { Arm::Canary } else { Arm::Production },
         latency: Some(0.8 * libm::exp(0.5 * normal)),
         mode: Some(mode.to_owned()),
         ..good(dice.next())
