@@ -65,6 +65,11 @@ impl Book {
         self.entries.remove(name);
     }
 
+    /// What the daemon was given for `${…}`.
+    pub(crate) fn vars(&self) -> &BTreeMap<String, String> {
+        &self.vars
+    }
+
     pub(crate) fn entries(&self) -> &BTreeMap<RolloutName, Entry> {
         &self.entries
     }

@@ -91,16 +91,19 @@ impl Control for Desk {
             return futures::stream::once(async move { Err(why) }).boxed();
         }
         let options = LogOptions { follow: query.follow, tail: query.tail, since: None, timestamps: false };
-        let streams = sources.into_iter().map(|(id, source)| {
+        let mut streams: Vec<BoxStream<'static, Result<LogText, String>>> = Vec::new();
+        for (id, source) in sources {
             let lines = self.0.engine.logs(&id, options.clone());
-            lines
-                .map(move |line| match line {
-                    Ok(line) => Ok(LogText { source: source.clone(), text: line.text }),
-                    Err(error) => Err(error.to_string()),
-                })
-                .boxed()
-        });
-        if query.follow { futures::stream::select_all(streams).boxed() } else { futures::stream::iter(streams).flatten().boxed() }
+            let named = lines.map(move |line| match line {
+                Ok(line) => Ok(LogText { source: source.clone(), text: line.text }),
+                Err(error) => Err(error.to_string()),
+            });
+            streams.push(named.boxed());
+        }
+        if query.follow {
+            return futures::stream::select_all(streams).boxed();
+        }
+        futures::stream::iter(streams).flatten().boxed()
     }
 
     async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String> {

@@ -194,7 +194,6 @@ fn read_all(house: &House, cells: &[Arc<Cell>], at: Duration) -> (TickBatch, Vec
 fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mut TickBatch) -> bool {
     let mut held = lock(&cell.evidence);
     held.learn_owners(house, cell);
-    let salt = cell.gateway.client_salt();
     let Some(tail) = held.tail.as_mut() else { return false };
     let read = tail.read(LINES, |line| AccessLine::parse(line).ok());
     let state = tail.state();
@@ -220,7 +219,7 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
     let mut samples = Vec::new();
     for line in &lines {
         held.rate.add(now.as_second(), 1);
-        for attempt in evidence(line, &owners, &salt, slow) {
+        for attempt in evidence(line, &owners, slow) {
             tick.add(&attempt);
             samples.extend(held.sample(&attempt));
         }

@@ -100,7 +100,6 @@ pub(crate) struct Wish {
 }
 
 impl House {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the start of the daemon")]
     pub(crate) fn new(
         config: Config,
         engine: Arc<dyn Engine>,
@@ -143,7 +142,14 @@ impl House {
         if let Some(cell) = cells.get(name) {
             return (Arc::clone(cell), false);
         }
-        let cell = Arc::new(Cell {
+        let cell = self.detached_cell(name, memory);
+        cells.insert(name.clone(), Arc::clone(&cell));
+        (cell, true)
+    }
+
+    /// A cell that nobody else sees and no loop runs for.
+    pub(crate) fn detached_cell(&self, name: &RolloutName, memory: Memory) -> Arc<Cell> {
+        Arc::new(Cell {
             name: name.clone(),
             bell: Bell::default(),
             memory: tokio::sync::Mutex::new(memory),
@@ -155,9 +161,7 @@ impl House {
             report: Mutex::default(),
             waiting: Mutex::default(),
             stop: self.stop.child_token(),
-        });
-        cells.insert(name.clone(), Arc::clone(&cell));
-        (cell, true)
+        })
     }
 
     /// Takes a name out; its loops end.
@@ -195,7 +199,3 @@ impl House {
     }
 }
 
-/// Facts that are the same on every screen.
-pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}

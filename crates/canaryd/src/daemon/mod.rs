@@ -114,16 +114,11 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
     let state_dir = std::path::absolute(&args.state)?;
     let store = Store::open(&state_dir)?;
     let Opened { journal, epoch, instance } = Journal::open(&state_dir).await?;
-    let options = DockerOptions {
-        host: args.docker_host.clone(),
-        instance: instance.clone(),
-        state_dir: state_dir.clone(),
-        call_timeout: Duration::from_secs(10),
-    };
+    let options = DockerOptions { host: args.docker_host.clone(), ..DockerOptions::new(&instance, &state_dir) };
     let engine = DockerEngine::connect(options).await?;
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
     let config = Config {
-        host: house::host_name(),
+        host: crate::paths::host(),
         state_dir,
         watch,
         dry_run: args.dry_run,

@@ -71,7 +71,7 @@ fn allowed(check: &canaryd_rollout::Check) -> f64 {
 
 /// Asks the planner itself: the sentence, and the first actions in words.
 fn decide(house: &Arc<House>, rollout: &Rollout, memory: &Memory) -> (String, Vec<String>) {
-    let (cell, _) = house.detached_cell(&rollout.name);
+    let cell = house.cell(&rollout.name).unwrap_or_else(|| house.detached_cell(&rollout.name, memory.clone()));
     let slots = Slots { may_move: true, may_start: true, ahead: Vec::new() };
     let mut world = world_of(house, &cell, memory, slots);
     world.desired = Desired::Ready(Box::new(rollout.clone()));

@@ -68,7 +68,7 @@ impl Revisions {
             .revisions()
             .into_iter()
             .filter(|revision| desired.as_ref().is_none_or(|d| &d.revision != revision))
-            .filter_map(|revision| Some((revision.clone(), house.revision(&cell.name, &revision)?)))
+            .filter_map(|revision| Some((revision.clone(), house.store.revision(&cell.name, &revision)?)))
             .collect();
         Self { desired, stored }
     }

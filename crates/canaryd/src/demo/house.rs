@@ -55,12 +55,8 @@ impl DemoHouse {
     /// An engine that sees the demo's containers only; `None` when no demo ran here.
     pub(super) async fn engine(&self) -> Result<Option<DockerEngine>> {
         let Ok(instance) = fs::read_to_string(self.state().join("instance")) else { return Ok(None) };
-        let options = DockerOptions {
-            host: Some(self.endpoint.to_string()),
-            instance: instance.trim().to_owned(),
-            state_dir: self.state(),
-            call_timeout: Duration::from_secs(10),
-        };
+        let host = Some(self.endpoint.address.to_string());
+        let options = DockerOptions { host, ..DockerOptions::new(instance.trim(), self.state()) };
         Ok(Some(DockerEngine::connect(options).await?))
     }
 
@@ -82,12 +78,8 @@ impl DemoHouse {
 
     /// Every image is there, or the message says how to make it.
     pub(super) async fn check_images(&self) -> Result<()> {
-        let options = DockerOptions {
-            host: Some(self.endpoint.to_string()),
-            instance: "demo".to_owned(),
-            state_dir: self.state(),
-            call_timeout: Duration::from_secs(10),
-        };
+        let host = Some(self.endpoint.address.to_string());
+        let options = DockerOptions { host, ..DockerOptions::new("demo", self.state()) };
         let engine = DockerEngine::connect(options).await?;
         let versions = ["v1", "v2", "v3", "v4"].map(|v| format!("{}:{v}", self.app_image));
         let mut missing = Vec::new();
@@ -111,7 +103,7 @@ impl DemoHouse {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--watch").arg(self.dir.join("manifests"));
         command.arg("--state").arg(self.state()).arg("--socket").arg(self.socket());
-        command.args(["--log", "text", "--docker-host", &self.endpoint.to_string()]);
+        command.args(["--log", "text", "--docker-host", &self.endpoint.address.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         self.daemon = Some(command.spawn().context("cannot start the daemon")?);
         Ok(())

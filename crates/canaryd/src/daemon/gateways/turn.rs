@@ -47,7 +47,7 @@ impl Gateway {
         let dir = house.store.gateway_dir(&cell.name);
         let secrets = secrets(&dir)?;
         let link = link(&dir, &secrets, None)?;
-        let asked = cell.memory.lock().await.intent().cloned();
+        let asked = cell.memory.lock().await.asked().cloned();
         let mut gateway = Self {
             house: Arc::clone(house),
             cell: Arc::clone(cell),
@@ -211,10 +211,17 @@ impl Gateway {
         }
     }
 
+    /// The engine gives each gateway a /24 of its own; the relay may reach nothing else.
     fn relay_subnet(&self) -> String {
         let observation = self.house.observer.seen().observation;
         let gateway = observation.iter().flat_map(|o| &o.gateways).find(|g| g.rollout == self.cell.name);
-        gateway.and_then(|g| g.subnet.clone()).unwrap_or_else(|| "127.255.255.255/32".to_owned())
+        match gateway.and_then(|g| g.addr) {
+            Some(IpAddr::V4(addr)) => {
+                let [a, b, c, _] = addr.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            Some(IpAddr::V6(_)) | None => "127.255.255.255/32".to_owned(),
+        }
     }
 
     /// The container runs, with a generation to start from; creates what is missing.

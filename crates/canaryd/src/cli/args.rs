@@ -1,0 +1,454 @@
+//! What can be typed: the clap definitions, and nothing else.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use canaryd_planner::Verb;
+use canaryd_rollout::{RolloutName, Weight};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes: is the revision that was asked for in production?
+  0  yes (or: the command did what it says)
+  1  no: reverted, aborted, superseded, undone; or the command was refused
+  2  wrong usage or an invalid manifest
+  3  not decided when --timeout was over
+  4  no daemon or no container engine
+
+Example: canaryd --watch /etc/canaryd/manifests";
+
+/// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
+#[derive(Debug, Parser)]
+#[command(name = "canaryd", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The daemon, when no command is given.
+    #[command(flatten)]
+    pub(crate) daemon: DaemonFlags,
+    /// A command for a running daemon.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Common {
+    /// Socket of the daemon [default: $CANARYD_SOCKET, else the user's own, else /run/canaryd/canaryd.sock]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Only ASCII signs
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+    /// No colour (so does NO_COLOR)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+/// The daemon's flags.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Daemon")]
+pub(crate) struct DaemonFlags {
+    /// Runs the daemon on the manifests (*.yaml, *.yml) under this directory; repeatable
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub(crate) watch: Vec<PathBuf>,
+    /// Where it remembers [default: /var/lib/canaryd, or $XDG_STATE_HOME/canaryd]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Variables for manifests.
+    #[command(flatten)]
+    pub(crate) vars: VarFlags,
+    /// Observe and tell, but write nothing to Docker, NGINX or the journal
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// So many rollouts move at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_moving: u32,
+    /// Docker's address [default: $DOCKER_HOST, else the current context]
+    #[arg(long, value_name = "URL")]
+    pub(crate) docker_host: Option<String>,
+    /// How health is asked: by address, through the gateway, or whichever works
+    #[arg(long, value_enum, default_value_t = ReachChoice::Auto)]
+    pub(crate) reach: ReachChoice,
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub(crate) log: Option<LogFormat>,
+    /// Gateway image for manifests that name none
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) nginx_image: Option<String>,
+}
+
+/// Variables for manifests.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct VarFlags {
+    /// A variable for ${K} in manifests; repeatable
+    #[arg(long, value_name = "K=V")]
+    pub(crate) var: Vec<String>,
+    /// A file of K=V lines; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) var_file: Vec<PathBuf>,
+}
+
+/// How containers are reached for health and the like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReachChoice {
+    /// Whichever works, chosen once at the start.
+    Auto,
+    /// By their addresses.
+    Direct,
+    /// Through the gateway.
+    Relay,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For people with room: revisions, replicas, the way back.
+    Wide,
+    /// For machines.
+    Json,
+}
+
+/// One of the lanes, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaneChoice {
+    /// What is on trial.
+    Canary,
+    /// What was last promoted.
+    Production,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Checks manifests without a daemon: every problem with file, line and what to do
+    #[command(after_help = "Example: canaryd validate manifests/")]
+    Validate(ValidateArgs),
+    /// Prints the JSON Schema of a manifest, for editors
+    #[command(after_help = "Example: canaryd schema > rollout.schema.json")]
+    Schema,
+    /// Shows what would be done about a manifest now, and why; changes nothing
+    #[command(after_help = "Example: canaryd plan manifests/shop.yaml")]
+    Plan(PlanArgs),
+    /// Edits the version line of a manifest in place; comments stay
+    #[command(after_help = "Example: canaryd set shop v1.2.0 --wait --timeout 2h")]
+    Set(SetArgs),
+    /// Shows all rollouts, or one
+    #[command(after_help = "Example: canaryd status --watch")]
+    Status(StatusArgs),
+    /// Shows one rollout live until it ends; the exit code is its outcome
+    #[command(after_help = "Example: canaryd follow shop")]
+    Follow(FollowArgs),
+    /// Waits in silence until a rollout has ended; the exit code is its outcome
+    #[command(after_help = "Example: canaryd wait shop --version v1.2.0 --timeout 2h")]
+    Wait(WaitArgs),
+    /// Shows what has happened
+    #[command(after_help = "Example: canaryd events shop --follow")]
+    Events(EventsArgs),
+    /// Shows what the containers wrote, or the gateway
+    #[command(after_help = "Example: canaryd logs shop --lane canary --tail 100 --follow")]
+    Logs(LogsArgs),
+    /// Explains the checks: the numbers, how sure they are, and what is missing
+    #[command(after_help = "Example: canaryd explain shop errors")]
+    Explain(ExplainArgs),
+    /// Goes to the next stage now; a failing check still takes the version off
+    #[command(after_help = "Example: canaryd advance shop --comment 'looked at the traces'")]
+    Advance(VerbArgs),
+    /// Gives all users the version on trial and finishes; health and failing checks still count
+    #[command(after_help = "Example: canaryd promote shop --reason 'security fix'")]
+    Promote(PromoteArgs),
+    /// Stops progress until resume; checks go on
+    #[command(after_help = "Example: canaryd pause shop --comment 'until the call is over'")]
+    Pause(VerbArgs),
+    /// Goes on after a pause; gives a weight set by hand back
+    #[command(after_help = "Example: canaryd resume shop")]
+    Resume(VerbArgs),
+    /// Takes the version on trial off, before it is in production
+    #[command(after_help = "Example: canaryd abort shop")]
+    Abort(VerbArgs),
+    /// Goes back to the previous version, after a promotion
+    #[command(after_help = "Example: canaryd undo shop")]
+    Undo(VerbArgs),
+    /// The panic button: whichever of abort and undo is right; says what it did
+    #[command(after_help = "Example: canaryd rollback shop\nWithout a daemon: canaryd rollback shop --offline")]
+    Rollback(RollbackArgs),
+    /// Lets a version that was taken off be tried again
+    #[command(after_help = "Example: canaryd retry shop")]
+    Retry(VerbArgs),
+    /// Replaces the containers in production by new ones of the same version, without a gap
+    #[command(after_help = "Example: canaryd restart shop")]
+    Restart(VerbArgs),
+    /// Stops everything of a rollout and forgets it
+    #[command(after_help = "Example: canaryd delete shop --yes")]
+    Delete(DeleteArgs),
+    /// Sets the share of the version on trial by hand; progress stops, safety stays
+    #[command(after_help = "Example: canaryd traffic shop 12.5\nGive control back: canaryd resume shop")]
+    Traffic(TrafficArgs),
+    /// Shows the whole thing on real traffic in three minutes
+    #[command(after_help = "Example: canaryd demo")]
+    Demo(DemoArgs),
+    /// Prints completions for a shell
+    #[command(after_help = "Example: canaryd completions bash > /etc/bash_completion.d/canaryd")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the version
+    #[command(after_help = "Example: canaryd version")]
+    Version,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// Files, or directories with *.yaml and *.yml
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Variables.
+    #[command(flatten)]
+    pub(crate) vars: VarFlags,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The manifest
+    pub(crate) file: PathBuf,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// `set`.
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// The version that should serve
+    pub(crate) version: String,
+    /// The manifest, if the daemon should not be asked where it is
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Look for the manifest here instead of where the daemon does; repeatable
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    pub(crate) watch: Vec<PathBuf>,
+    /// Wait until it has ended; the exit code is its outcome
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait at most this long: 90s, 15m, 2h30m
+    #[arg(long, requires = "wait", value_parser = super::vars::duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Only this rollout, with all its numbers
+    pub(crate) name: Option<RolloutName>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+    /// Show it again whenever it changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `follow`.
+#[derive(Debug, Args)]
+pub(crate) struct FollowArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Leave after this long with exit code 3: 90s, 15m, 2h30m
+    #[arg(long, value_parser = super::vars::duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// `wait`.
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Wait for this version, even if its rollout has not begun yet
+    #[arg(long)]
+    pub(crate) version: Option<String>,
+    /// Wait at most this long: 90s, 15m, 2h30m
+    #[arg(long, value_parser = super::vars::duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only of this rollout
+    pub(crate) name: Option<RolloutName>,
+    /// Only those after this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) limit: usize,
+    /// Keep showing what comes
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// How it is printed; json: one object a line
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Only this lane
+    #[arg(long, value_enum, conflicts_with = "gateway")]
+    pub(crate) lane: Option<LaneChoice>,
+    /// Keep showing what comes
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only the last lines of each container
+    #[arg(long, value_name = "N")]
+    pub(crate) tail: Option<u32>,
+    /// The gateway's log instead of the containers'
+    #[arg(long)]
+    pub(crate) gateway: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Only this check
+    pub(crate) check: Option<String>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// A verb without words of its own.
+#[derive(Debug, Args)]
+pub(crate) struct VerbArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// How the answer is printed and what is written down.
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// How a verb is sent.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct HowArgs {
+    /// Why: kept in the history
+    #[arg(long)]
+    pub(crate) comment: Option<String>,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// `promote`.
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Why it should not wait for enough data
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// How it is sent.
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Without a daemon: swaps the prepared all-production configuration in and signals NGINX
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// State directory of the daemon that is not running
+    #[arg(long, value_name = "DIR", requires = "offline")]
+    pub(crate) state: Option<PathBuf>,
+    /// How it is sent.
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// `delete`.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// How it is sent.
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// `traffic`.
+#[derive(Debug, Args)]
+pub(crate) struct TrafficArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// 0 to 100, at most two decimals
+    #[arg(value_name = "PERCENT")]
+    pub(crate) weight: Weight,
+    /// How it is sent.
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DemoArgs {
+    /// Remove what an earlier demo left, and stop
+    #[arg(long)]
+    pub(crate) clean: bool,
+    /// Gateway image [default: nginx:stable]
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) nginx_image: Option<String>,
+    /// Application image [default: built from the demo application's binary]
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) app_image: Option<String>,
+    /// Where the figures are written
+    #[arg(long, value_name = "FILE", default_value = "target/reports/demo.json")]
+    pub(crate) report: PathBuf,
+}
+
+/// A verb with the rollout that it is for and how it is sent.
+pub(crate) struct Asked {
+    /// Which rollout.
+    pub(crate) name: RolloutName,
+    /// What to do.
+    pub(crate) verb: Verb,
+    /// How it is sent.
+    pub(crate) how: HowArgs,
+}
+
+impl VerbArgs {
+    /// With its verb.
+    pub(crate) fn asks(self, verb: Verb) -> Asked {
+        Asked { name: self.name, verb, how: self.how }
+    }
+}

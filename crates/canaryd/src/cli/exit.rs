@@ -1,0 +1,128 @@
+//! The exit codes, and what is said when a command fails.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use canaryd_cockpit::ClientError;
+
+/// Is the revision that was asked for in production?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Yes; or the command did what it says.
+    Yes,
+    /// No: reverted, aborted, superseded, undone, refused.
+    No,
+    /// Wrong usage or an invalid manifest.
+    Usage,
+    /// Not decided in time.
+    Undecided,
+    /// No daemon or no engine.
+    NoDaemon,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Yes => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Undecided => 3,
+            Self::NoDaemon => 4,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command failed, in words for stderr, with its exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+    /// A file that cannot be read or written.
+    pub(crate) fn file(path: &Path, error: &std::io::Error) -> Self {
+        Self::usage(format!("{}: {error}", path.display()))
+    }
+
+    /// As it is printed.
+    pub(crate) fn render(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("error: {}\n  hint: {hint}\n", self.message),
+            None => format!("error: {}\n", self.message),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NoDaemon { socket, why } => no_daemon(&socket, &why),
+            ClientError::Forbidden { .. } | ClientError::Broken { .. } => {
+                Self::new(Exit::NoDaemon, error.to_string())
+            }
+            ClientError::Refused { status, refusal } => {
+                let exit = if matches!(status, 400 | 404 | 422) { Exit::Usage } else { Exit::No };
+                Self { exit, message: refusal.error, hint: refusal.hint }
+            }
+        }
+    }
+}
+
+fn no_daemon(socket: &PathBuf, why: &str) -> Failure {
+    let message = format!(
+        "the daemon does not run: {why} ({})\n\
+         \x20 what it started serves as before; nothing is watched, promoted or taken off until it runs again",
+        socket.display()
+    );
+    Failure::new(Exit::NoDaemon, message).hint(
+        "start it with systemctl start canaryd, or: canaryd --watch DIR\n\
+         \x20       a version on trial gets no more requests after: canaryd rollback NAME --offline",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use canaryd_cockpit::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_codes_are_the_documented_ones() {
+        let all = [Exit::Yes, Exit::No, Exit::Usage, Exit::Undecided, Exit::NoDaemon];
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn without_a_daemon_it_says_that_production_serves_and_how_to_start_it() {
+        let failure = Failure::from(ClientError::NoDaemon { socket: "/run/x.sock".into(), why: "no socket".into() });
+        assert_eq!(failure.exit, Exit::NoDaemon);
+        insta::assert_snapshot!(failure.render());
+    }
+
+    #[test]
+    fn an_unknown_name_is_wrong_usage_and_keeps_the_hint() {
+        let refusal = Refusal { error: "there is no rollout".into(), hint: Some("rollouts here: shop".into()) };
+        let failure = Failure::from(ClientError::Refused { status: 404, refusal });
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.render(), "error: there is no rollout\n  hint: rollouts here: shop\n");
+    }
+}

@@ -1,0 +1,23 @@
+//! What people see: each screen is a pure function of what the daemon said.
+
+mod check;
+mod ending;
+mod event;
+mod explain;
+mod first;
+mod follow;
+mod plan;
+mod status;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use ending::render_ending;
+pub(crate) use event::render_event;
+pub(crate) use explain::render_explain;
+pub(crate) use first::render_first;
+pub(crate) use follow::{render_follow, render_keys};
+pub(crate) use plan::render_plan;
+pub(crate) use status::{Detail, render_status};

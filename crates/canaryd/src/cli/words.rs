@@ -1,0 +1,171 @@
+//! Numbers, times and states in words: one wording for one thing on every screen.
+
+use std::time::Duration;
+
+use canaryd_planner::{Report, StageView, Waiting};
+use canaryd_rollout::{Weight, fmt};
+use jiff::Timestamp;
+
+/// `6m12s`, `15m`, `2.5s`: seconds in words, to the second from ten seconds on.
+pub(crate) fn span(seconds: f64) -> String {
+    let digits = if seconds < 10.0 { 10.0 } else { 1.0 };
+    let rounded = (seconds.max(0.0) * digits).round() / digits;
+    Duration::try_from_secs_f64(rounded).map_or_else(|_| "a very long time".to_owned(), fmt::duration)
+}
+
+/// As [`span`], for whole seconds; above an hour to the minute.
+pub(crate) fn about(seconds: u64) -> String {
+    let seconds = if seconds >= 3_600 { seconds.div_ceil(60) * 60 } else { seconds };
+    fmt::duration(Duration::from_secs(seconds))
+}
+
+/// `12:19:41`, in UTC.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// `2026-11-23 12:19:41 UTC`.
+pub(crate) fn date(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `5 %`.
+pub(crate) fn share(weight: Weight) -> String {
+    format!("{weight} %")
+}
+
+/// `481ms`, `1.81s`: seconds of a latency.
+pub(crate) fn latency(seconds: f64) -> String {
+    if seconds < 1.0 {
+        return format!("{:.0}ms", seconds * 1_000.0);
+    }
+    let text = format!("{seconds:.2}");
+    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// `4,812`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 request`, `12 requests`.
+pub(crate) fn several(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{} {what}s", count(n)) }
+}
+
+/// `a, b and c`.
+pub(crate) fn and(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Whether a rollout is under way.
+pub(crate) fn moves(report: &Report) -> bool {
+    !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown")
+}
+
+/// Whether only a person can make it go on.
+pub(crate) fn waits_for_a_person(report: &Report) -> bool {
+    report.waiting.iter().any(|w| match w {
+        Waiting::Resume { .. } | Waiting::Manual { .. } | Waiting::Deletion { seconds: 0 } => true,
+        Waiting::Deletion { .. }
+        | Waiting::ImagePull { .. }
+        | Waiting::Healthy { .. }
+        | Waiting::GatewayLive { .. }
+        | Waiting::Time { .. }
+        | Waiting::Samples { .. }
+        | Waiting::Evidence { .. }
+        | Waiting::Environment { .. }
+        | Waiting::Drain { .. }
+        | Waiting::Slot { .. }
+        | Waiting::Workers { .. }
+        | Waiting::Trouble { .. } => false,
+    })
+}
+
+/// The stage after the one under observation.
+pub(crate) fn next_stage(report: &Report) -> Option<&StageView> {
+    report.stages.get(report.stage? + 1)
+}
+
+/// The version on trial, for a sentence.
+pub(crate) fn canary_version(report: &Report) -> &str {
+    report.canary.as_ref().map_or("the new version", |v| v.version.as_str())
+}
+
+/// What it waits for, to stand after "waits for".
+pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
+    let name = &report.name;
+    match waiting {
+        Waiting::ImagePull { image, progress } => match progress {
+            Some(progress) => format!("image {image}: {progress}"),
+            None => format!("image {image}"),
+        },
+        Waiting::Healthy { component, ordinal, last } => match last {
+            Some(last) => format!("{component} {ordinal} to be healthy; its last answer: {last}"),
+            None => format!("{component} {ordinal} to be healthy; no answer yet"),
+        },
+        Waiting::GatewayLive { problem } => match problem {
+            Some(problem) => format!("the gateway, which still splits as before: {problem}"),
+            None => "the gateway to prove the new split".to_owned(),
+        },
+        Waiting::Time { seconds } => format!("{} more at this weight", about(*seconds)),
+        Waiting::Samples { check, have, need, eta } => samples(check, *have, *need, *eta),
+        Waiting::Evidence { why } => format!("numbers: {why}; without them it gets no more traffic"),
+        Waiting::Environment { why } => {
+            format!("what is around it to recover: {why}; {} is not blamed for it", canary_version(report))
+        }
+        Waiting::Drain { workers, seconds } => format!(
+            "{} to finish, at most {}",
+            several(u64::from(*workers), "old NGINX worker"),
+            about(*seconds)
+        ),
+        Waiting::Slot { ahead } if ahead.is_empty() => "its turn".to_owned(),
+        Waiting::Slot { ahead } => {
+            let names: Vec<String> = ahead.iter().map(ToString::to_string).collect();
+            format!("its turn; ahead of it: {}", and(&names))
+        }
+        Waiting::Resume { why } => format!("canaryd resume {name} ({why})"),
+        Waiting::Manual { why } => format!("canaryd resume {name}, which gives the weight back ({why})"),
+        Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
+        Waiting::Trouble { why } => why.clone(),
+        Waiting::Deletion { seconds: 0 } => format!(
+            "you: its manifest is gone, as others are; bring the file back, or canaryd delete {name}"
+        ),
+        Waiting::Deletion { seconds } => format!("its manifest, which is gone; deleted in {}", about(*seconds)),
+    }
+}
+
+fn samples(check: &str, have: u64, need: u64, eta: Option<u64>) -> String {
+    let when = match eta {
+        Some(seconds) => format!("about {}", about(seconds)),
+        None => "at the present traffic nobody can say when".to_owned(),
+    };
+    format!("{} more for {check} (has {}), {when}", several(need, "canary request"), count(have))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([count(0), count(999), count(4_812), count(1_000_000)], ["0", "999", "4,812", "1,000,000"]);
+        assert_eq!([several(1, "request"), several(1_200, "request")], ["1 request", "1,200 requests"]);
+        assert_eq!([span(2.54), span(372.4), span(900.0), span(f64::MAX)], ["2.5s", "6m12s", "15m", "a very long time"]);
+        assert_eq!([about(59), about(3_601), about(7_200)], ["59s", "1h1m", "2h"]);
+        assert_eq!([latency(0.4811), latency(1.806), latency(2.5), latency(4.0)], ["481ms", "1.81s", "2.5s", "4s"]);
+        assert_eq!(and(&["a".into(), "b".into(), "c".into()]), "a, b and c");
+    }
+}
