@@ -80,7 +80,12 @@ impl Surroundings {
         };
         let address = parse(&url, &from)?;
         if matches!(address, EndpointAddress::Tcp(_)) && self.docker_tls_verify.is_some() {
-            return Err(bad(&from, format!("{url} is to be used with TLS (DOCKER_TLS_VERIFY): use the Unix socket of this machine instead")));
+            return Err(bad(
+                &from,
+                format!(
+                    "{url} is to be used with TLS (DOCKER_TLS_VERIFY): use the Unix socket of this machine instead"
+                ),
+            ));
         }
         Ok(Endpoint { address, from })
     }
@@ -140,7 +145,8 @@ fn current_context(config: &Path) -> Result<Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(bad(&config.display().to_string(), error.to_string())),
     };
-    let config: Config = serde_json::from_slice(&text).map_err(|e| bad(&config.display().to_string(), e.to_string()))?;
+    let config: Config =
+        serde_json::from_slice(&text).map_err(|e| bad(&config.display().to_string(), e.to_string()))?;
     Ok(config.current_context.filter(|name| !name.is_empty()))
 }
 
@@ -187,7 +193,8 @@ mod tests {
     fn config(current: Option<&str>, contexts: &[(&str, &str)]) -> (tempfile::TempDir, Surroundings) {
         let dir = tempfile::tempdir().unwrap();
         if let Some(name) = current {
-            std::fs::write(dir.path().join("config.json"), format!("{{\"currentContext\":{name:?},\"auths\":{{}}}}")).unwrap();
+            std::fs::write(dir.path().join("config.json"), format!("{{\"currentContext\":{name:?},\"auths\":{{}}}}"))
+                .unwrap();
         }
         for (name, host) in contexts {
             let folder = dir.path().join("contexts/meta").join(format!("hash-of-{name}"));

@@ -9,7 +9,9 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Nobody answers there.
-    #[error("no Docker engine answers at {endpoint} ({why}): is Docker running? try `docker info`, or `sudo systemctl start docker`")]
+    #[error(
+        "no Docker engine answers at {endpoint} ({why}): is Docker running? try `docker info`, or `sudo systemctl start docker`"
+    )]
     Unreachable {
         /// Where.
         endpoint: String,
@@ -25,7 +27,9 @@ pub enum EngineError {
         endpoint: String,
     },
     /// The endpoint is on another machine.
-    #[error("{endpoint} (from {from}) is not on this machine: canaryd drives only a local Docker engine; run it there, or set --docker-host")]
+    #[error(
+        "{endpoint} (from {from}) is not on this machine: canaryd drives only a local Docker engine; run it there, or set --docker-host"
+    )]
     NotLocal {
         /// Where.
         endpoint: String,
@@ -49,7 +53,9 @@ pub enum EngineError {
         after: Duration,
     },
     /// The image is not in the engine.
-    #[error("image {reference} is not in the engine: pull it (`docker pull {reference}`) or build it (`docker build -t {reference} .`)")]
+    #[error(
+        "image {reference} is not in the engine: pull it (`docker pull {reference}`) or build it (`docker build -t {reference} .`)"
+    )]
     NoSuchImage {
         /// Which.
         reference: String,
@@ -73,7 +79,9 @@ pub enum EngineError {
         why: String,
     },
     /// A container or network that is not ours has a name that we need.
-    #[error("{what} {name} exists and is not this canaryd's ({whose}): rename or remove it (`docker {what} rm {name}`)")]
+    #[error(
+        "{what} {name} exists and is not this canaryd's ({whose}): rename or remove it (`docker {what} rm {name}`)"
+    )]
     NameTaken {
         /// `container` or `network`.
         what: &'static str,
@@ -83,7 +91,9 @@ pub enum EngineError {
         whose: String,
     },
     /// A network of the user's does not exist.
-    #[error("network {network}, which {wanted_by} joins, does not exist: create it (`docker network create {network}`) or correct the manifest")]
+    #[error(
+        "network {network}, which {wanted_by} joins, does not exist: create it (`docker network create {network}`) or correct the manifest"
+    )]
     NoSuchNetwork {
         /// Which.
         network: String,

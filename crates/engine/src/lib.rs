@@ -24,7 +24,8 @@ pub use error::{EngineError, Result};
 pub use gateway::{Bind, GatewayContainer, GatewayPlan, PublishedPort, Signal};
 pub use image::Image;
 pub use observation::{
-    DockerHealth, EngineEvent, EventKind, ExitCause, Observation, ObservedContainer, ObservedExit, ObservedGateway, RunState,
+    DockerHealth, EngineEvent, EventKind, ExitCause, Observation, ObservedContainer, ObservedExit, ObservedGateway,
+    RunState,
 };
 pub use output::{ExecResult, LogLine, LogOptions};
 pub use plan::SetPlan;

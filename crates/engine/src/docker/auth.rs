@@ -27,7 +27,8 @@ struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "lowercase", default)]
 struct Auth {
-    auth: Option<String>,
+    #[serde(rename = "auth")]
+    encoded: Option<String>,
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
@@ -58,16 +59,16 @@ pub(super) fn registry(reference: &str) -> &str {
 
 /// Credentials for the registry out of `config.json` in that directory. A helper that fails is no error: public images need no login.
 pub(super) async fn find(config_dir: Option<&Path>, registry: &str) -> Found {
-    let text = match config_dir.map(|dir| std::fs::read(dir.join("config.json"))) {
-        Some(Ok(text)) => text,
-        Some(Err(_)) | None => return Found::default(),
-    };
+    let Some(Ok(text)) = config_dir.map(|dir| std::fs::read(dir.join("config.json"))) else { return Found::default() };
     let config: Config = match serde_json::from_slice(&text) {
         Ok(config) => config,
-        Err(error) => return Found { credentials: None, trouble: Some(format!("Docker's config.json cannot be read: {error}")) },
+        Err(error) => {
+            return Found { credentials: None, trouble: Some(format!("Docker's config.json cannot be read: {error}")) };
+        }
     };
     let key = if registry == "docker.io" { HUB_KEY } else { registry };
-    let helper = config.cred_helpers.get(key).or_else(|| config.cred_helpers.get(registry)).or(config.creds_store.as_ref());
+    let helper =
+        config.cred_helpers.get(key).or_else(|| config.cred_helpers.get(registry)).or(config.creds_store.as_ref());
     if let Some(helper) = helper {
         match ask_helper(helper, key).await {
             Ok(Some(credentials)) => return Found { credentials: Some(credentials), trouble: None },
@@ -84,8 +85,13 @@ fn stored(config: &Config, key: &str) -> Option<DockerCredentials> {
         text.split('/').next().unwrap_or(text).to_owned()
     };
     let exact = config.auths.get(key);
-    let auth = exact.or_else(|| config.auths.iter().find(|(name, _)| plain(name) == plain(key)).map(|(_, auth)| auth))?;
-    let (username, password) = auth.auth.as_deref().and_then(decode).map_or((auth.username.clone(), auth.password.clone()), |(u, p)| (Some(u), Some(p)));
+    let auth =
+        exact.or_else(|| config.auths.iter().find(|(name, _)| plain(name) == plain(key)).map(|(_, auth)| auth))?;
+    let (username, password) = auth
+        .encoded
+        .as_deref()
+        .and_then(decode)
+        .map_or((auth.username.clone(), auth.password.clone()), |(u, p)| (Some(u), Some(p)));
     let token = auth.identitytoken.clone().filter(|t| !t.is_empty());
     (username.is_some() || token.is_some()).then(|| DockerCredentials {
         username,
@@ -111,12 +117,15 @@ async fn ask_helper(helper: &str, key: &str) -> Result<Option<DockerCredentials>
     }
     let program = format!("docker-credential-{helper}");
     let answer = tokio::time::timeout(PATIENCE, run(&program, key)).await;
-    let (success, output) = answer.map_err(|_| format!("{program} did not answer within {PATIENCE:?}"))?.map_err(|e| format!("{program}: {e}"))?;
+    let (success, output) = answer
+        .map_err(|_| format!("{program} did not answer within {PATIENCE:?}"))?
+        .map_err(|e| format!("{program}: {e}"))?;
     if !success {
         let text = String::from_utf8_lossy(&output).trim().to_owned();
         return if text.contains("credentials not found") { Ok(None) } else { Err(format!("{program}: {text}")) };
     }
-    let found: FromHelper = serde_json::from_slice(&output).map_err(|_| format!("{program} gave no readable answer"))?;
+    let found: FromHelper =
+        serde_json::from_slice(&output).map_err(|_| format!("{program} gave no readable answer"))?;
     Ok(Some(from_helper(found, key)))
 }
 
@@ -184,7 +193,11 @@ mod tests {
         ));
         for host in ["docker.io", "ghcr.io"] {
             let found = find(Some(dir.path()), host).await.credentials.unwrap();
-            assert_eq!((found.username.as_deref(), found.password.as_deref()), (Some("me"), Some("p?>~secret")), "{host}");
+            assert_eq!(
+                (found.username.as_deref(), found.password.as_deref()),
+                (Some("me"), Some("p?>~secret")),
+                "{host}"
+            );
         }
         assert_eq!(find(Some(dir.path()), "quay.io").await.credentials.unwrap().identitytoken.as_deref(), Some("T"));
         for host in ["empty.io", "other.io", "my-ghcr.io"] {

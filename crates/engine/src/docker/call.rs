@@ -118,11 +118,17 @@ pub(super) fn start_trouble(message: &str) -> StartTrouble {
     if has("could not select device driver") || has("error gathering device information") {
         return StartTrouble::Device;
     }
-    if has("bind source path does not exist") || has("invalid mount config") || has("mounting ") || has("error while mounting volume")
+    if has("bind source path does not exist")
+        || has("invalid mount config")
+        || has("mounting ")
+        || has("error while mounting volume")
     {
         return StartTrouble::Mount;
     }
-    if has("executable file not found") || has("no such file or directory") || has("permission denied") || has("unable to find user")
+    if has("executable file not found")
+        || has("no such file or directory")
+        || has("permission denied")
+        || has("unable to find user")
     {
         return StartTrouble::Command;
     }
@@ -165,9 +171,15 @@ mod tests {
     fn a_bad_command_a_bad_mount_and_a_lost_network_are_told_apart() {
         let command = r#"OCI runtime create failed: exec: "/nope": stat /nope: no such file or directory: unknown"#;
         assert_eq!(start_trouble(command), StartTrouble::Command);
-        assert_eq!(start_trouble("invalid mount config for type \"bind\": bind source path does not exist: /x"), StartTrouble::Mount);
+        assert_eq!(
+            start_trouble("invalid mount config for type \"bind\": bind source path does not exist: /x"),
+            StartTrouble::Mount
+        );
         assert_eq!(start_trouble("network 0f3c not found"), StartTrouble::NetworkGone);
-        assert_eq!(start_trouble("could not select device driver \"\" with capabilities: [[gpu]]"), StartTrouble::Device);
+        assert_eq!(
+            start_trouble("could not select device driver \"\" with capabilities: [[gpu]]"),
+            StartTrouble::Device
+        );
         assert_eq!(start_trouble("something else"), StartTrouble::Other);
     }
 

@@ -17,7 +17,13 @@ use super::labels::Identity;
 use crate::plan::SetPlan;
 
 /// The body for one container of the set at that address of its own network.
-pub(super) fn body(plan: &SetPlan, identity: &Identity, instance: &str, network: &str, at: Ipv4Addr) -> ContainerCreateBody {
+pub(super) fn body(
+    plan: &SetPlan,
+    identity: &Identity,
+    instance: &str,
+    network: &str,
+    at: Ipv4Addr,
+) -> ContainerCreateBody {
     let Component { container: c, stop, health, .. } = &plan.component;
     let mut labels: HashMap<String, String> = c.labels.clone().into_iter().collect();
     labels.extend(identity.labels(instance));
@@ -144,7 +150,12 @@ fn gpus(gpus: &Gpus) -> DeviceRequest {
         Gpus::Count(n) => (Some(i64::from(*n)), None),
         Gpus::Devices(ids) => (None, Some(ids.clone())),
     };
-    DeviceRequest { count, device_ids: ids, capabilities: Some(vec![vec!["gpu".to_owned()]]), ..DeviceRequest::default() }
+    DeviceRequest {
+        count,
+        device_ids: ids,
+        capabilities: Some(vec![vec!["gpu".to_owned()]]),
+        ..DeviceRequest::default()
+    }
 }
 
 fn ulimit(name: &str, (soft, hard): (i64, i64)) -> ResourcesUlimits {

@@ -22,8 +22,21 @@ const SILENCE: Duration = Duration::from_secs(15);
 const DOING: &str = "listening to Docker's events";
 
 /// Everything that the exit book and the caller need, and none of the three events of every health check run.
-const ACTIONS: [&str; 13] =
-    ["create", "start", "die", "kill", "stop", "oom", "destroy", "pause", "unpause", "rename", "update", "health_status", "restart"];
+const ACTIONS: [&str; 13] = [
+    "create",
+    "start",
+    "die",
+    "kill",
+    "stop",
+    "oom",
+    "destroy",
+    "pause",
+    "unpause",
+    "rename",
+    "update",
+    "health_status",
+    "restart",
+];
 
 struct Listening<S> {
     inner: Arc<Inner>,
@@ -86,7 +99,12 @@ where
                     }
                 }
                 Ok(Some(Err(error))) => return Err(call::explain(&self.inner.endpoint, DOING, &error)),
-                Ok(None) => return Err(EngineError::Failed { doing: DOING.to_owned(), why: "the engine closed the stream".to_owned() }),
+                Ok(None) => {
+                    return Err(EngineError::Failed {
+                        doing: DOING.to_owned(),
+                        why: "the engine closed the stream".to_owned(),
+                    });
+                }
                 Err(_) => self.inner.call(DOING, self.inner.docker.ping()).await.map(|_| ())?,
             }
         }
@@ -103,7 +121,7 @@ impl Inner {
         let attributes = actor.attributes.clone().unwrap_or_default();
         let identity = Identity::read(&attributes, &self.options.instance);
         if let Some(what) = heard_kind(action, actor) {
-            let kin = identity.as_ref().and_then(observe::kin);
+            let kin = identity.as_ref().map(observe::kin);
             self.book().heard(&Heard { at, id: id.clone(), kin, what });
         }
         Some(event(identity?, at, id, event_kind(action, actor)))
@@ -121,7 +139,9 @@ fn event(identity: Identity, at: Timestamp, container_id: String, kind: EventKin
             container_id,
             kind,
         },
-        Identity::Gateway { rollout, .. } => EngineEvent { at, rollout, component: None, set: None, ordinal: None, container_id, kind },
+        Identity::Gateway { rollout, .. } => {
+            EngineEvent { at, rollout, component: None, set: None, ordinal: None, container_id, kind }
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) enum HeardKind {
 
 /// What an inspection says about the latest exit.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one inspection, each named where it is built")]
 pub(super) struct Seen<'a> {
     pub(super) id: &'a str,
     pub(super) kin: Option<String>,
@@ -258,7 +259,8 @@ impl Page {
     /// Whether it died by itself.
     fn died(&mut self, at: Timestamp, code: i64) -> bool {
         let asked = self.asked(at);
-        let oom = code != 0 && self.oom.take().is_some_and(|oom| at.duration_since(oom) <= SignedDuration::from_secs(10));
+        let oom =
+            code != 0 && self.oom.take().is_some_and(|oom| at.duration_since(oom) <= SignedDuration::from_secs(10));
         // The event of an exit that an inspection already told of: the oldest one that is not later than the event.
         let known = self.exits.iter_mut().find(|e| e.unheard && e.at <= at + GRAIN);
         match known {
@@ -298,14 +300,12 @@ impl Page {
         if listening || seen.failed_start {
             return Asked::No;
         }
-        match (seen.goes_on, seen.restarts, seen.restarts_always) {
-            // Started again by hand (ours or another's) after an end that we know nothing of: nothing to blame.
-            (true, 0, _) => Asked::ByUs,
-            (true, _, _) => Asked::No,
+        match (seen.goes_on, seen.restarts_always) {
+            (true, _) if seen.restarts > 0 => Asked::No,
             // Docker would have started it again: somebody stopped it.
-            (false, _, true) => Asked::BySomebody,
-            // We take the policy away before we stop.
-            (false, _, false) => Asked::ByUs,
+            (false, true) => Asked::BySomebody,
+            // We take the policy away before we stop; or it was started again by hand after an end that we know nothing of.
+            (false, false) | (true, _) => Asked::ByUs,
         }
     }
 

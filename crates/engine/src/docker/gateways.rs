@@ -56,7 +56,12 @@ impl Inner {
         }))
     }
 
-    async fn create_gateway(&self, plan: &GatewayPlan, identity: &Identity, network: &OwnNetwork) -> Result<ContainerInspectResponse> {
+    async fn create_gateway(
+        &self,
+        plan: &GatewayPlan,
+        identity: &Identity,
+        network: &OwnNetwork,
+    ) -> Result<ContainerInspectResponse> {
         let name = identity.container_name();
         self.users_networks(&plan.networks, &name).await?;
         let body = body(plan, identity, &self.options.instance, network);
@@ -67,10 +72,15 @@ impl Inner {
             Err(error) => self.adopt_or_explain(&error, identity, &name, &plan.image_id, &doing).await?,
         };
         let created = self.inspect(&id).await?;
-        created.ok_or_else(|| EngineError::Gone { what: name, doing })
+        created.ok_or(EngineError::Gone { what: name, doing })
     }
 
-    async fn start_gateway(&self, plan: &GatewayPlan, network: &OwnNetwork, found: ContainerInspectResponse) -> Result<GatewayContainer> {
+    async fn start_gateway(
+        &self,
+        plan: &GatewayPlan,
+        network: &OwnNetwork,
+        found: ContainerInspectResponse,
+    ) -> Result<GatewayContainer> {
         let (id, name) = (found.id.clone().unwrap_or_default(), name(&found));
         let runs = matches!(status(&found), Status::RUNNING | Status::PAUSED | Status::RESTARTING);
         let have = endpoints(&found);
@@ -85,7 +95,10 @@ impl Inner {
         if !runs {
             self.start(&id, &name).await?;
         }
-        let now = self.inspect(&id).await?.ok_or_else(|| EngineError::Gone { what: name.clone(), doing: format!("starting {name}") })?;
+        let now = self
+            .inspect(&id)
+            .await?
+            .ok_or_else(|| EngineError::Gone { what: name.clone(), doing: format!("starting {name}") })?;
         Ok(self.report(plan, network, &now))
     }
 
@@ -156,7 +169,10 @@ impl Inner {
     /// The container that publishes that address, itself excepted.
     pub(super) async fn who_publishes(&self, address: &str, except: &str) -> Option<String> {
         let wanted: std::net::SocketAddr = address.parse().ok()?;
-        let list = self.call("listing published ports", self.docker.list_containers(None::<ListContainersOptions>)).await.ok()?;
+        let list = self
+            .call("listing published ports", self.docker.list_containers(None::<ListContainersOptions>))
+            .await
+            .ok()?;
         list.into_iter().find_map(|c| {
             let name = c.names.as_ref()?.first()?.trim_start_matches('/').to_owned();
             let published = c.ports.as_ref()?.iter().any(|p| {
@@ -172,7 +188,8 @@ impl Inner {
         let list = self.list(labels::filter(&self.options.instance)).await?;
         let ids: Vec<String> = list.iter().filter_map(|(_, c)| c.id.clone()).collect();
         futures::future::try_join_all(ids.iter().map(|id| self.stop_and_remove(id, GRACE))).await?;
-        let mut removed = Removed { containers: list.iter().map(|(i, _)| i.container_name()).collect(), ..Removed::default() };
+        let mut removed =
+            Removed { containers: list.iter().map(|(i, _)| i.container_name()).collect(), ..Removed::default() };
         removed.containers.sort();
         for network in self.list_networks(labels::filter(&self.options.instance)).await? {
             let name = network.name.unwrap_or_default();
@@ -256,9 +273,16 @@ fn drift(plan: &GatewayPlan, now: &ContainerInspectResponse) -> Vec<String> {
     let host = now.host_config.clone().unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
     let mut drift = Vec::new();
-    let mut note = |differs: bool, what: String| if differs { drift.push(what) };
+    let mut note = |differs: bool, what: String| {
+        if differs {
+            drift.push(what);
+        }
+    };
     let image = now.image.clone().unwrap_or_default();
-    note(plan.image_id.starts_with("sha256:") && image != plan.image_id, format!("image {image}, planned {}", plan.image_id));
+    note(
+        plan.image_id.starts_with("sha256:") && image != plan.image_id,
+        format!("image {image}, planned {}", plan.image_id),
+    );
     let user = config.user.unwrap_or_default();
     note(user != plan.user, format!("user {user}, planned {}", plan.user));
     note(config.entrypoint.unwrap_or_default() != plan.entrypoint, "command".to_owned());

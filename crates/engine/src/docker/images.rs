@@ -15,7 +15,7 @@ use crate::error::{EngineError, Result};
 use crate::image::Image;
 
 /// A pull that says nothing for this long is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 impl Inner {
     pub(super) async fn image(&self, reference: &str) -> Result<Option<Image>> {
@@ -27,7 +27,12 @@ impl Inner {
     }
 
     /// A pull can end in an error although the image is complete (fussybeaver/bollard#560), so what counts is the image.
-    pub(super) async fn pull(&self, reference: &str, platform: Option<&str>, progress: &watch::Sender<String>) -> Result<Image> {
+    pub(super) async fn pull(
+        &self,
+        reference: &str,
+        platform: Option<&str>,
+        progress: &watch::Sender<String>,
+    ) -> Result<Image> {
         let before = self.image(reference).await?.map(|i| i.id);
         let registry = auth::registry(reference);
         let found = auth::find(Surroundings::of_this_process().config_dir.as_deref(), registry).await;
@@ -44,7 +49,10 @@ impl Inner {
         match (outcome, self.image(reference).await?) {
             (Ok(()), Some(image)) => Ok(image),
             (Err(_), Some(image)) if before.as_ref() != Some(&image.id) => Ok(image),
-            (Ok(()), None) => Err(EngineError::PullFailed { reference: reference.to_owned(), why: "it is not there after the pull".to_owned() }),
+            (Ok(()), None) => Err(EngineError::PullFailed {
+                reference: reference.to_owned(),
+                why: "it is not there after the pull".to_owned(),
+            }),
             (Err(error), _) => Err(with_hint(error, found.trouble)),
         }
     }
@@ -59,7 +67,9 @@ impl Inner {
         loop {
             let doing = || format!("pulling {reference}");
             let next = tokio::time::timeout(SILENCE, stream.next()).await;
-            let Some(message) = next.map_err(|_| EngineError::Timeout { doing: doing(), after: SILENCE })? else { return Ok(()) };
+            let Some(message) = next.map_err(|_| EngineError::Timeout { doing: doing(), after: SILENCE })? else {
+                return Ok(());
+            };
             match message {
                 Ok(info) => {
                     if let Some(why) = info.error_detail.as_ref().and_then(|e| e.message.clone()) {
@@ -90,7 +100,8 @@ impl Inner {
         let doing = format!("taking the name {repo}:{tag} away");
         let options = RemoveImageOptions { force: false, noprune: false, platforms: None };
         let limit = self.options.call_timeout * super::SLOW;
-        match tokio::time::timeout(limit, self.docker.remove_image(&format!("{repo}:{tag}"), Some(options), None)).await {
+        match tokio::time::timeout(limit, self.docker.remove_image(&format!("{repo}:{tag}"), Some(options), None)).await
+        {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => match call::answer(&error) {
                 Some((404, _)) => Ok(()),
@@ -135,9 +146,11 @@ fn pull_error(reference: &str, why: &str) -> EngineError {
 /// Why no credentials were sent matters when the registry refuses.
 fn with_hint(error: EngineError, trouble: Option<String>) -> EngineError {
     match (error, trouble) {
-        (EngineError::PullRefused { reference, registry, why }, Some(trouble)) => {
-            EngineError::PullRefused { reference, registry, why: format!("{why} (asked without credentials: {trouble})") }
-        }
+        (EngineError::PullRefused { reference, registry, why }, Some(trouble)) => EngineError::PullRefused {
+            reference,
+            registry,
+            why: format!("{why} (asked without credentials: {trouble})"),
+        },
         (error, _) => error,
     }
 }
@@ -167,7 +180,11 @@ impl Layers {
         }
         let (have, all) = self.bytes.values().fold((0, 0), |sum, l| (sum.0 + l.0, sum.1 + l.1));
         let layers = self.bytes.len();
-        if all > 0 { format!("{} of {layers} layers, {} of {} MB", self.done.min(layers), have / 1_000_000, all / 1_000_000) } else { format!("{} of {layers} layers", self.done.min(layers)) }
+        if all > 0 {
+            format!("{} of {layers} layers, {} of {} MB", self.done.min(layers), have / 1_000_000, all / 1_000_000)
+        } else {
+            format!("{} of {layers} layers", self.done.min(layers))
+        }
     }
 }
 
@@ -207,10 +224,18 @@ mod tests {
 
     #[test]
     fn what_a_registry_refuses_is_final_and_what_the_network_breaks_is_not() {
-        for refused in ["manifest for shop:v9 not found: manifest unknown", "pull access denied for shop, repository does not exist or may require 'docker login'", "unauthorized: bad token"] {
+        for refused in [
+            "manifest for shop:v9 not found: manifest unknown",
+            "pull access denied for shop, repository does not exist or may require 'docker login'",
+            "unauthorized: bad token",
+        ] {
             assert!(pull_error("shop:v9", refused).is_final(), "{refused}");
         }
-        for broken in ["Get \"https://r/v2/\": dial tcp: i/o timeout", "unexpected EOF", "received unexpected HTTP status: 503 Service Unavailable"] {
+        for broken in [
+            "Get \"https://r/v2/\": dial tcp: i/o timeout",
+            "unexpected EOF",
+            "received unexpected HTTP status: 503 Service Unavailable",
+        ] {
             assert!(!pull_error("shop:v9", broken).is_final(), "{broken}");
         }
     }

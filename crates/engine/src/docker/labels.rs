@@ -88,8 +88,9 @@ impl Identity {
                 (ORDINAL.to_owned(), id.ordinal.to_string()),
                 (VERSION.to_owned(), id.version.clone()),
             ]),
-            Self::Gateway { spec_hash, .. } => labels
-                .extend([(COMPONENT.to_owned(), GATEWAY.to_owned()), (SPEC_HASH.to_owned(), spec_hash.clone())]),
+            Self::Gateway { spec_hash, .. } => {
+                labels.extend([(COMPONENT.to_owned(), GATEWAY.to_owned()), (SPEC_HASH.to_owned(), spec_hash.clone())]);
+            }
         }
         labels
     }

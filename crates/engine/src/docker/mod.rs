@@ -38,6 +38,8 @@ mod observe;
 mod output;
 mod sets;
 mod subnet;
+#[cfg(test)]
+mod tests;
 
 pub use subnet::Subnet;
 
@@ -102,7 +104,8 @@ impl DockerEngine {
     /// Says what to do: start Docker, join the group docker, choose a local endpoint.
     pub async fn connect(options: DockerOptions) -> Result<Self> {
         let endpoint = local_endpoint(options.host.as_deref())?;
-        let docker = open(&endpoint).map_err(|e| call::explain(&endpoint.address.to_string(), "connecting to Docker", &e))?;
+        let docker =
+            open(&endpoint).map_err(|e| call::explain(&endpoint.address.to_string(), "connecting to Docker", &e))?;
         let socket = match &endpoint.address {
             EndpointAddress::Unix(path) => Some(path.clone()),
             EndpointAddress::Tcp(_) => None,
@@ -111,7 +114,8 @@ impl DockerEngine {
     }
 
     async fn over(docker: Docker, endpoint: String, socket: Option<PathBuf>, options: DockerOptions) -> Result<Self> {
-        let docker = docker.with_timeout(Duration::from_secs(BOLLARD_TIMEOUT_SECONDS)).with_request_modifier(readable_auth);
+        let docker =
+            docker.with_timeout(Duration::from_secs(BOLLARD_TIMEOUT_SECONDS)).with_request_modifier(readable_auth);
         let agreeing = docker.negotiate_version();
         let docker = call::call(&endpoint, options.call_timeout, "agreeing on Docker's API version", agreeing).await?;
         let atlas = networks::Atlas::open(options.state_dir.join("networks.json"));
@@ -131,8 +135,12 @@ impl DockerEngine {
 
 fn open(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
     match &endpoint.address {
-        EndpointAddress::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), BOLLARD_TIMEOUT_SECONDS, API_DEFAULT_VERSION),
-        EndpointAddress::Tcp(address) => Docker::connect_with_http(&format!("http://{address}"), BOLLARD_TIMEOUT_SECONDS, API_DEFAULT_VERSION),
+        EndpointAddress::Unix(path) => {
+            Docker::connect_with_unix(&path.to_string_lossy(), BOLLARD_TIMEOUT_SECONDS, API_DEFAULT_VERSION)
+        }
+        EndpointAddress::Tcp(address) => {
+            Docker::connect_with_http(&format!("http://{address}"), BOLLARD_TIMEOUT_SECONDS, API_DEFAULT_VERSION)
+        }
     }
 }
 
@@ -233,7 +241,7 @@ impl Engine for DockerEngine {
         self.inner.observe().await
     }
     async fn ensure_set(&self, goal: &SetPlan) -> Result<()> {
-        self.inner.ensure_set(goal).await
+        Box::pin(self.inner.ensure_set(goal)).await
     }
     async fn remove_set(&self, rollout: &RolloutName, set: &SetId, grace: Duration) -> Result<()> {
         self.inner.remove_set(rollout, set, grace).await

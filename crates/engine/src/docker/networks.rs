@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use bollard::models::{EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
+use bollard::models::{
+    EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions};
 use canaryd_rollout::RolloutName;
 use serde::{Deserialize, Serialize};
@@ -110,7 +112,13 @@ impl Inner {
         let candidates = choose_subnets(atlas.subnet(rollout), &self.options.subnets, &taken);
         for subnet in candidates {
             let doing = format!("creating network {name}");
-            match self.slow(&doing, self.docker.create_network(network_request(&name, rollout, &self.options.instance, subnet))).await {
+            match self
+                .slow(
+                    &doing,
+                    self.docker.create_network(network_request(&name, rollout, &self.options.instance, subnet)),
+                )
+                .await
+            {
                 Ok(created) => {
                     atlas.remember(rollout, subnet, atlas.next(rollout));
                     tracing::info!(network = name, %subnet, "network created");
@@ -121,7 +129,10 @@ impl Inner {
             }
         }
         let pools: Vec<String> = self.options.subnets.iter().map(ToString::to_string).collect();
-        Err(EngineError::Exhausted { what: "subnet", why: format!("every /24 of {} overlaps a network or a route", pools.join(", ")) })
+        Err(EngineError::Exhausted {
+            what: "subnet",
+            why: format!("every /24 of {} overlaps a network or a route", pools.join(", ")),
+        })
     }
 
     fn accept_network(&self, atlas: &mut Atlas, rollout: &RolloutName, network: &Network) -> Result<OwnNetwork> {
@@ -132,7 +143,10 @@ impl Inner {
             return Err(EngineError::NameTaken { what: "network", name, whose: labels::owner(Some(&found)) });
         }
         let subnet = subnets(network).into_iter().next();
-        let subnet = subnet.ok_or_else(|| EngineError::Failed { doing: format!("reading network {name}"), why: "it has no subnet".into() })?;
+        let subnet = subnet.ok_or_else(|| EngineError::Failed {
+            doing: format!("reading network {name}"),
+            why: "it has no subnet".into(),
+        })?;
         if atlas.subnet(rollout) != Some(subnet) {
             atlas.remember(rollout, subnet, FIRST_HOST);
         }
@@ -140,12 +154,18 @@ impl Inner {
     }
 
     /// An address for a new container. The caller holds the atlas until the container exists.
-    pub(super) async fn free_address(&self, atlas: &mut Atlas, rollout: &RolloutName, network: &OwnNetwork) -> Result<Ipv4Addr> {
+    pub(super) async fn free_address(
+        &self,
+        atlas: &mut Atlas,
+        rollout: &RolloutName,
+        network: &OwnNetwork,
+    ) -> Result<Ipv4Addr> {
         let taken = self.addresses(network).await?;
-        let (address, next) = choose_address(network.subnet, atlas.next(rollout), &taken).ok_or_else(|| EngineError::Exhausted {
-            what: "address",
-            why: format!("all addresses of {} belong to containers on network {}", network.subnet, network.name),
-        })?;
+        let (address, next) =
+            choose_address(network.subnet, atlas.next(rollout), &taken).ok_or_else(|| EngineError::Exhausted {
+                what: "address",
+                why: format!("all addresses of {} belong to containers on network {}", network.subnet, network.name),
+            })?;
         atlas.remember(rollout, network.subnet, next);
         Ok(address)
     }
@@ -175,11 +195,14 @@ impl Inner {
     ) -> Result<()> {
         for (network, id, endpoint) in want {
             match have.get(network) {
-                Some(settings) if settings.network_id.as_deref().is_none_or(|have| have.is_empty() || have == id) => continue,
+                Some(settings) if settings.network_id.as_deref().is_none_or(|have| have.is_empty() || have == id) => {
+                    continue;
+                }
                 Some(_) => self.detach(container, network).await?,
                 None => {}
             }
-            let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint.clone()) };
+            let request =
+                NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint.clone()) };
             let doing = format!("connecting {name} to network {network}");
             self.slow(&doing, self.docker.connect_network(id, request)).await?;
         }

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as Status, ContainerSummary, HealthStatusEnum, RestartPolicyNameEnum as Policy};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as Status, ContainerSummary, HealthStatusEnum,
+    RestartPolicyNameEnum as Policy,
+};
 use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
@@ -55,9 +58,7 @@ impl Inner {
     async fn look(&self, summary: &ContainerSummary) -> Result<Option<ContainerInspectResponse>> {
         let (id, status) = (summary.id.clone().unwrap_or_default(), summary.status.clone().unwrap_or_default());
         let settled = status.starts_with("Exited") && !status.contains("second");
-        if settled
-            && let Some(cached) = self.cache().get(&id).filter(|c| c.status == status)
-        {
+        if settled && let Some(cached) = self.cache().get(&id).filter(|c| c.status == status) {
             return Ok(Some(cached.found.clone()));
         }
         let found = self.inspect(&id).await?;
@@ -69,7 +70,7 @@ impl Inner {
 
     fn enter(&self, observation: &mut Observation, identity: Identity, found: &ContainerInspectResponse) {
         let id = found.id.clone().unwrap_or_default();
-        let kin = kin(&identity);
+        let kin = Some(kin(&identity));
         let exits = {
             let mut book = self.book();
             book.seen(&seen(&id, kin, found));
@@ -102,7 +103,20 @@ impl Inner {
                     self.masters().insert(id.clone(), pid);
                 }
                 let ops_port = gateways::ops_port(found);
-                let gateway = ObservedGateway { rollout, id, name, image_id, state, pid, ops_port, addr, started_at, spec_hash, exits, error };
+                let gateway = ObservedGateway {
+                    rollout,
+                    id,
+                    name,
+                    image_id,
+                    state,
+                    pid,
+                    ops_port,
+                    addr,
+                    started_at,
+                    spec_hash,
+                    exits,
+                    error,
+                };
                 observation.gateways.push(gateway);
             }
         }
@@ -110,10 +124,10 @@ impl Inner {
 }
 
 /// Containers that may fail together for one reason: those of one revision of one rollout.
-pub(super) fn kin(identity: &Identity) -> Option<String> {
+pub(super) fn kin(identity: &Identity) -> String {
     match identity {
-        Identity::Replica(r) => Some(format!("{} {}", r.rollout, r.revision)),
-        Identity::Gateway { rollout, .. } => Some(format!("{rollout} gateway")),
+        Identity::Replica(r) => format!("{} {}", r.rollout, r.revision),
+        Identity::Gateway { rollout, .. } => format!("{rollout} gateway"),
     }
 }
 
@@ -156,7 +170,9 @@ fn docker_health(found: &ContainerInspectResponse) -> Option<DockerHealth> {
         HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
         HealthStatusEnum::STARTING => Some(DockerHealth::Starting),
         HealthStatusEnum::HEALTHY => Some(DockerHealth::Healthy),
-        HealthStatusEnum::UNHEALTHY => Some(DockerHealth::Unhealthy { last: last().trim().chars().take(SHORT).collect() }),
+        HealthStatusEnum::UNHEALTHY => {
+            Some(DockerHealth::Unhealthy { last: last().trim().chars().take(SHORT).collect() })
+        }
     }
 }
 

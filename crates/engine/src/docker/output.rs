@@ -31,7 +31,10 @@ impl Inner {
             ..LogsOptions::default()
         };
         let (endpoint, doing) = (self.endpoint.clone(), format!("reading the logs of {id}"));
-        let lines = self.docker.logs(id, Some(wanted)).map(move |frame| frame.map_err(|e| call::explain(&endpoint, &doing, &e)));
+        let lines = self
+            .docker
+            .logs(id, Some(wanted))
+            .map(move |frame| frame.map_err(|e| call::explain(&endpoint, &doing, &e)));
         lines_of(lines, options).boxed()
     }
 
@@ -53,7 +56,9 @@ impl Inner {
         let exec = self.call(doing, self.docker.create_exec(id, config)).await?.id;
         let options = StartExecOptions { detach: false, tty: false, output_capacity: None };
         let mut output = Vec::new();
-        if let StartExecResults::Attached { output: mut frames, .. } = self.call(doing, self.docker.start_exec(&exec, Some(options))).await? {
+        if let StartExecResults::Attached { output: mut frames, .. } =
+            self.call(doing, self.docker.start_exec(&exec, Some(options))).await?
+        {
             while let Some(frame) = frames.next().await {
                 let frame = frame.map_err(|e| call::explain(&self.endpoint, doing, &e))?;
                 let room = EXEC_BYTES - output.len();
@@ -91,7 +96,10 @@ fn tail(text: &str) -> &str {
 }
 
 /// Whole lines out of frames. Docker cuts long lines into frames and marks each with the time.
-fn lines_of(frames: impl Stream<Item = Result<LogOutput>> + Send + 'static, options: LogOptions) -> impl Stream<Item = Result<LogLine>> + Send {
+fn lines_of(
+    frames: impl Stream<Item = Result<LogOutput>> + Send + 'static,
+    options: LogOptions,
+) -> impl Stream<Item = Result<LogLine>> + Send {
     let lines = frames.flat_map(|frame| {
         let lines: Vec<Result<LogLine>> = match frame {
             Ok(frame) => split(&frame).into_iter().map(Ok).collect(),

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum as Status, ContainerSummary, ContainerUpdateBody, EndpointSettings,
-    RestartPolicyNameEnum as Policy,
+    ContainerInspectResponse, ContainerStateStatusEnum as Status, ContainerSummary, ContainerUpdateBody,
+    EndpointSettings, RestartPolicyNameEnum as Policy,
 };
-use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
+};
 use canaryd_rollout::{RolloutName, SetId};
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -24,13 +26,14 @@ use crate::plan::SetPlan;
 impl Inner {
     pub(super) async fn ensure_set(&self, plan: &SetPlan) -> Result<()> {
         let existing = self.containers_of(&plan.rollout, &plan.set).await?;
-        let of = |ordinals: &[u32]| -> Vec<String> { ordinals.iter().filter_map(|n| existing.get(n).cloned()).collect() };
+        let of =
+            |ordinals: &[u32]| -> Vec<String> { ordinals.iter().filter_map(|n| existing.get(n).cloned()).collect() };
         let (removed, stopped) = (of(&plan.removed), of(&plan.stopped));
         let removals = removed.iter().map(|id| self.stop_and_remove(id, plan.grace));
         let stops = stopped.iter().map(|id| self.stop_to_keep(id, plan.grace));
         futures::future::try_join(try_join_all(removals), try_join_all(stops)).await?;
         for ordinal in &plan.running {
-            self.ensure_running(plan, *ordinal, existing.get(ordinal)).await?;
+            Box::pin(self.ensure_running(plan, *ordinal, existing.get(ordinal))).await?;
         }
         Ok(())
     }
@@ -51,7 +54,10 @@ impl Inner {
     }
 
     /// Containers of this instance that the filter lets through, with what their labels say.
-    pub(super) async fn list(&self, filters: HashMap<String, Vec<String>>) -> Result<Vec<(Identity, ContainerSummary)>> {
+    pub(super) async fn list(
+        &self,
+        filters: HashMap<String, Vec<String>>,
+    ) -> Result<Vec<(Identity, ContainerSummary)>> {
         let options = ListContainersOptions { all: true, filters: Some(filters), ..ListContainersOptions::default() };
         let list = self.call("listing containers", self.docker.list_containers(Some(options))).await?;
         let ours = list.into_iter().filter_map(|summary| {
@@ -108,23 +114,34 @@ impl Inner {
     }
 
     /// A name that is in use: ours from an earlier, cancelled call, or somebody else's.
-    pub(super) async fn adopt_or_explain(&self, error: &Bollard, identity: &Identity, name: &str, image: &str, doing: &str) -> Result<String> {
+    pub(super) async fn adopt_or_explain(
+        &self,
+        error: &Bollard,
+        identity: &Identity,
+        name: &str,
+        image: &str,
+        doing: &str,
+    ) -> Result<String> {
         match call::answer(error) {
             Some((409, _)) => {
                 let found = self.inspect(name).await?;
                 let labels = found.as_ref().and_then(|f| f.config.as_ref()?.labels.clone()).unwrap_or_default();
                 match (Identity::read(&labels, &self.options.instance), found.and_then(|f| f.id)) {
                     (Some(theirs), Some(id)) if theirs == *identity => Ok(id),
-                    (_, Some(_)) => {
-                        Err(EngineError::NameTaken { what: "container", name: name.to_owned(), whose: labels::owner(Some(&labels)) })
-                    }
+                    (_, Some(_)) => Err(EngineError::NameTaken {
+                        what: "container",
+                        name: name.to_owned(),
+                        whose: labels::owner(Some(&labels)),
+                    }),
                     (_, None) => Err(call::explain(&self.endpoint, doing, error)),
                 }
             }
             Some((404, message)) if message.to_lowercase().contains("image") => {
                 Err(EngineError::NoSuchImage { reference: image.to_owned() })
             }
-            Some((_, message)) => Err(start_error(name, message).unwrap_or_else(|| call::explain(&self.endpoint, doing, error))),
+            Some((_, message)) => {
+                Err(start_error(name, message).unwrap_or_else(|| call::explain(&self.endpoint, doing, error)))
+            }
             None => Err(call::explain(&self.endpoint, doing, error)),
         }
     }
@@ -192,14 +209,16 @@ impl Inner {
             self.set_policy(id, &name, Policy::NO).await?;
         }
         match status(&found) {
-            Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING => self.stop(id, &name, grace).await,
+            Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING => {
+                self.stop(id, &name, grace).await
+            }
             Status::CREATED | Status::EXITED | Status::EMPTY | Status::REMOVING | Status::DEAD => Ok(()),
         }
     }
 
     pub(super) async fn stop(&self, id: &str, name: &str, grace: Duration) -> Result<()> {
         self.book().we_stop(id, Timestamp::now());
-        let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(grace.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
         let options = StopContainerOptions { t: Some(seconds), signal: None };
         let limit = grace + self.options.call_timeout * super::SLOW;
         let doing = format!("stopping {name}");
@@ -218,7 +237,9 @@ impl Inner {
         let Some(found) = self.inspect(id).await? else { return Ok(()) };
         let name = name(&found);
         match status(&found) {
-            Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING => self.stop(id, &name, grace).await?,
+            Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING => {
+                self.stop(id, &name, grace).await?;
+            }
             Status::CREATED | Status::EXITED | Status::EMPTY | Status::REMOVING | Status::DEAD => {}
         }
         self.book().we_stop(id, Timestamp::now());
@@ -238,7 +259,8 @@ impl Inner {
     }
 
     async fn set_policy(&self, id: &str, name: &str, policy: Policy) -> Result<()> {
-        let body = ContainerUpdateBody { restart_policy: Some(create::restart(policy)), ..ContainerUpdateBody::default() };
+        let body =
+            ContainerUpdateBody { restart_policy: Some(create::restart(policy)), ..ContainerUpdateBody::default() };
         self.slow(&format!("changing the restart policy of {name}"), self.docker.update_container(id, body)).await
     }
 
@@ -252,7 +274,11 @@ impl Inner {
     }
 }
 
-fn wanted(network: &OwnNetwork, at: std::net::Ipv4Addr, users: Vec<(String, String)>) -> Vec<(String, String, EndpointSettings)> {
+fn wanted(
+    network: &OwnNetwork,
+    at: std::net::Ipv4Addr,
+    users: Vec<(String, String)>,
+) -> Vec<(String, String, EndpointSettings)> {
     let users = users.into_iter().map(|(name, id)| (name, id, EndpointSettings::default()));
     std::iter::once(networks::own_endpoint(network, at)).chain(users).collect()
 }
@@ -263,7 +289,9 @@ pub(super) fn start_error(container: &str, message: &str) -> Option<EngineError>
     match call::start_trouble(message) {
         StartTrouble::Mount | StartTrouble::Device => Some(EngineError::BadMount { container, why }),
         StartTrouble::Command => Some(EngineError::BadCommand { container, why }),
-        StartTrouble::PortTaken(address) => Some(EngineError::AddressInUse { address, holder: "another process".to_owned() }),
+        StartTrouble::PortTaken(address) => {
+            Some(EngineError::AddressInUse { address, holder: "another process".to_owned() })
+        }
         StartTrouble::NetworkGone | StartTrouble::Other => None,
     }
 }

@@ -61,7 +61,7 @@ impl Subnet {
     /// The half with the higher addresses.
     pub(crate) fn upper_half(self) -> Self {
         let prefix = (self.prefix + 1).min(32);
-        Self { first: self.first | (!mask(prefix) + 1 & !mask(self.prefix)), prefix }
+        Self { first: self.first | ((!mask(prefix) + 1) & !mask(self.prefix)), prefix }
     }
 }
 

@@ -1,0 +1,174 @@
+//! Our use of bollard against the fake: what is sent, in which order, and that nothing is sent twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use canaryd_rollout::{
+    CanaryReplicas, Component, ComponentName, Container, ExecHealth, FileMount, Gpus, Health, Mount, Order, Probe,
+    PullPolicy, SetId, Sharing, Stop,
+};
+use futures::StreamExt;
+use serde_json::json;
+
+use super::fake::{self, Shared};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::plan::SetPlan;
+
+fn plan(container: Container) -> SetPlan {
+    let second = Duration::from_secs(1);
+    let component = Component {
+        name: ComponentName::app(),
+        image: "shop:v1".into(),
+        pull: PullPolicy::Missing,
+        replicas: 1,
+        canary_replicas: CanaryReplicas::Auto,
+        port: Some(8000),
+        container,
+        health: Health { probe: Probe::None, interval: second, timeout: second, failures: 3, startup: 30 * second },
+        stop: Stop { grace: 10 * second, drain: second },
+        order: Order::StartFirst,
+    };
+    SetPlan {
+        rollout: "shop".parse().unwrap(),
+        component,
+        revision: "0123456789".parse().unwrap(),
+        version: "v1".into(),
+        image_id: "sha256:ab".into(),
+        set: SetId::nth(1),
+        running: vec![1, 2],
+        stopped: Vec::new(),
+        removed: Vec::new(),
+        grace: second,
+        expendable: false,
+        files_dir: "/state/files".into(),
+    }
+}
+
+fn changes(state: &Shared) -> Vec<String> {
+    std::mem::take(&mut state.lock().unwrap().changes)
+}
+
+#[tokio::test]
+async fn the_create_body_carries_every_field_and_no_port_and_no_alias() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    let second = Duration::from_secs(1);
+    let container = Container {
+        command: Some(vec!["serve".into()]),
+        env: BTreeMap::from([("A".into(), "1".into())]),
+        mounts: vec![Mount {
+            source: "data".into(),
+            target: "/data".into(),
+            volume: true,
+            read_only: false,
+            sharing: Some(Sharing::PerRevision),
+        }],
+        files: vec![FileMount { copy: "c0ffee".into(), target: "/run/key".into(), secret: true, mode: 0o400 }],
+        gpus: Some(Gpus::Count(1)),
+        labels: BTreeMap::from([("team".into(), "scent".into())]),
+        healthcheck: Some(ExecHealth {
+            command: vec!["/check".into()],
+            interval: second,
+            timeout: second,
+            failures: 2,
+        }),
+        init: true,
+        ..Container::default()
+    };
+    engine.ensure_set(&SetPlan { running: vec![1], ..plan(container) }).await.unwrap();
+    let body = state.lock().unwrap().containers["c1"]["Config"].clone();
+    let subnet = state.lock().unwrap().networks["net-canaryd-shop"]["IPAM"]["Config"][0].clone();
+    let address = format!("{}.3", subnet["Subnet"].as_str().unwrap().rsplit_once('.').unwrap().0);
+    let wanted = json!({
+        "Image": "sha256:ab", "Cmd": ["serve"], "Env": ["A=1"], "StopTimeout": 10,
+        "Labels": {
+            "io.canaryd.component": "app", "io.canaryd.format": "1", "io.canaryd.instance": "test", "io.canaryd.ordinal": "1",
+            "io.canaryd.revision": "0123456789", "io.canaryd.rollout": "shop", "io.canaryd.set": "s1", "io.canaryd.version": "v1",
+            "team": "scent",
+        },
+        "Healthcheck": {
+            "Test": ["CMD", "/check"], "Interval": 1_000_000_000, "Timeout": 1_000_000_000, "Retries": 2, "StartPeriod": 30_000_000_000_i64,
+        },
+        "HostConfig": {
+            "NetworkMode": "canaryd-shop", "RestartPolicy": { "Name": "unless-stopped" }, "Init": true,
+            "DeviceRequests": [{ "Count": 1, "Capabilities": [["gpu"]] }],
+            "Mounts": [
+                { "Type": "volume", "Source": "data-0123456789", "Target": "/data" },
+                { "Type": "bind", "Source": "/state/files/c0ffee", "Target": "/run/key", "ReadOnly": true },
+            ],
+        },
+        "NetworkingConfig": { "EndpointsConfig": { "canaryd-shop": { "IPAMConfig": { "IPv4Address": address } } } },
+    });
+    assert_eq!(body, wanted);
+}
+
+#[tokio::test]
+async fn a_second_call_changes_nothing_and_a_new_goal_only_what_differs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    let mut plan = plan(Container::default());
+    engine.ensure_set(&plan).await.unwrap();
+    let first =
+        ["networks/create", "containers/create", "containers/c1/start", "containers/create", "containers/c2/start"];
+    assert_eq!(changes(&state), first.map(|c| format!("POST /{c}")));
+    engine.ensure_set(&plan).await.unwrap();
+    assert!(changes(&state).is_empty());
+    (plan.running, plan.stopped) = (vec![1], vec![2]);
+    engine.ensure_set(&plan).await.unwrap();
+    assert_eq!(changes(&state), ["POST /containers/c2/update", "POST /containers/c2/stop"], "the policy goes first");
+    (plan.running, plan.stopped, plan.removed) = (vec![2], vec![], vec![1]);
+    engine.ensure_set(&plan).await.unwrap();
+    let last = [
+        "POST /containers/c1/stop",
+        "DELETE /containers/c1",
+        "POST /containers/c2/update",
+        "POST /containers/c2/start",
+    ];
+    assert_eq!(changes(&state), last);
+}
+
+#[tokio::test]
+async fn a_start_that_failed_is_finished_by_the_next_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    let plan = SetPlan { running: vec![1], ..plan(Container::default()) };
+    let fault = ("POST /containers/c1/start".to_owned(), 500, "try later".to_owned());
+    state.lock().unwrap().faults.push(fault);
+    let error = engine.ensure_set(&plan).await.unwrap_err();
+    assert!(matches!(error, EngineError::Failed { .. }) && !error.is_final(), "{error}");
+    state.lock().unwrap().faults.clear();
+    changes(&state);
+    engine.ensure_set(&plan).await.unwrap();
+    assert_eq!(changes(&state), ["POST /containers/c1/start"]);
+}
+
+#[tokio::test]
+async fn containers_of_another_instance_are_not_seen_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    engine.ensure_set(&plan(Container::default())).await.unwrap();
+    for container in state.lock().unwrap().containers.values_mut() {
+        container["Config"]["Labels"]["io.canaryd.instance"] = json!("another");
+    }
+    changes(&state);
+    assert!(engine.observe().await.unwrap().containers.is_empty());
+    engine.remove_set(&"shop".parse().unwrap(), &SetId::nth(1), Duration::ZERO).await.unwrap();
+    assert!(changes(&state).is_empty());
+}
+
+#[tokio::test]
+async fn credentials_leave_in_the_alphabet_that_docker_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    let credentials = DockerCredentials { password: Some("p?>~secret~~~".into()), ..DockerCredentials::default() };
+    let _: Vec<_> = engine
+        .inner
+        .docker
+        .create_image(None::<bollard::query_parameters::CreateImageOptions>, None, Some(credentials))
+        .collect()
+        .await;
+    let header = state.lock().unwrap().registry_auth.clone().unwrap();
+    assert!(!header.contains(['+', '/']) && header.contains(['-', '_']), "{header}");
+}
