@@ -1,5 +1,6 @@
 //! The Docker engine room against a real Docker engine: sets, addresses, causes of exits, the gateway's container.
 //! Everything carries an instance of its own and is removed at the end, whatever happens.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -8,11 +9,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use canaryd_engine::{
-    Bind, DockerEngine, DockerOptions, Engine, EngineError, EventKind, ExitCause, GatewayPlan, LogOptions, ObservedContainer,
-    PublishedPort, RunState, SetPlan, Signal,
+    Bind, DockerEngine, DockerOptions, Engine, EngineError, EventKind, ExitCause, GatewayPlan, LogOptions,
+    ObservedContainer, PublishedPort, RunState, SetPlan, Signal,
 };
 use canaryd_rollout::{
-    CanaryReplicas, Component, ComponentName, Container, Health, Order, Probe, PullPolicy, Resources, RolloutName, SetId, Stop,
+    CanaryReplicas, Component, ComponentName, Container, Health, Order, Probe, PullPolicy, Resources, RolloutName,
+    SetId, Stop,
 };
 use futures::StreamExt;
 
@@ -126,7 +128,11 @@ impl House {
             image_id: self.image_id.clone(),
             user: "65534:65534".to_owned(),
             entrypoint: vec!["/app".to_owned(), "master".to_owned()],
-            binds: vec![Bind { source: self.dir.path().to_owned(), target: "/etc/gateway".to_owned(), read_only: true }],
+            binds: vec![Bind {
+                source: self.dir.path().to_owned(),
+                target: "/etc/gateway".to_owned(),
+                read_only: true,
+            }],
             ports: vec![PublishedPort { container: 8080, address: "127.0.0.1".parse().unwrap(), host: published }],
             ops_port: 8081,
             ops_host_port: None,
@@ -176,10 +182,16 @@ fn quiet(args: &[&str]) -> String {
 fn import(dir: &Path, image: &str) {
     let source = dir.join("app.c");
     std::fs::write(&source, PROGRAM).unwrap();
-    let compiled = Command::new("gcc").args(["-static", "-O1", "-w", "-o"]).arg(dir.join("app")).arg(&source).status().unwrap();
+    let compiled =
+        Command::new("gcc").args(["-static", "-O1", "-w", "-o"]).arg(dir.join("app")).arg(&source).status().unwrap();
     assert!(compiled.success(), "gcc -static");
     let archive = Command::new("tar").arg("-C").arg(dir).args(["-c", "app"]).output().unwrap().stdout;
-    let mut import = Command::new("docker").args(["import", "-", image]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut import = Command::new("docker")
+        .args(["import", "-", image])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     import.stdin.take().unwrap().write_all(&archive).unwrap();
     assert!(import.wait().unwrap().success(), "docker import");
 }
@@ -191,7 +203,10 @@ async fn a_set_is_started_scaled_stopped_and_comes_back_under_the_same_ids_and_a
     plan.running = vec![1, 2];
     house.engine.ensure_set(&plan).await.unwrap();
     let first = house.containers().await;
-    assert_eq!(first.iter().map(|c| (c.ordinal, c.state)).collect::<Vec<_>>(), [(1, RunState::Running), (2, RunState::Running)]);
+    assert_eq!(
+        first.iter().map(|c| (c.ordinal, c.state)).collect::<Vec<_>>(),
+        [(1, RunState::Running), (2, RunState::Running)]
+    );
     assert_ne!(first[0].addr.unwrap(), first[1].addr.unwrap());
     assert_eq!(first[0].name, format!("{}-app-0123456789-1", house.rollout));
     house.engine.ensure_set(&plan).await.unwrap();
@@ -207,7 +222,10 @@ async fn a_set_is_started_scaled_stopped_and_comes_back_under_the_same_ids_and_a
     (plan.running, plan.stopped, plan.removed) = (Vec::new(), vec![1, 2], vec![3]);
     house.engine.ensure_set(&plan).await.unwrap();
     let stopped = house.containers().await;
-    assert!(stopped.iter().all(|c| c.state == RunState::Exited && c.exits.last().unwrap().cause == ExitCause::Us), "{stopped:?}");
+    assert!(
+        stopped.iter().all(|c| c.state == RunState::Exited && c.exits.last().unwrap().cause == ExitCause::Us),
+        "{stopped:?}"
+    );
     let policy = |id: &str| quiet(&["inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", id]);
     assert_eq!(policy(&first[0].id), "no");
 
@@ -253,7 +271,10 @@ async fn crash_kill_and_memory_have_their_causes() {
     let running = house.until(|c| c.state == RunState::Running).await;
     quiet(&["kill", &running.id]);
     let killed = house.until(|c| c.exits.last().is_some_and(|e| e.cause != ExitCause::Itself)).await;
-    assert_eq!((killed.exits[0].cause, killed.exits[0].code, killed.state), (ExitCause::Somebody, 137, RunState::Exited));
+    assert_eq!(
+        (killed.exits[0].cause, killed.exits[0].code, killed.state),
+        (ExitCause::Somebody, 137, RunState::Exited)
+    );
     house.engine.remove_set(&house.rollout, &SetId::nth(1), Duration::ZERO).await.unwrap();
 
     let _listening = house.listen();
@@ -275,7 +296,8 @@ async fn output_and_commands_inside_are_read() {
     let waiting = ["/app", "serve"].map(str::to_owned);
     let late = house.engine.exec(&id, &waiting, Duration::from_millis(300)).await;
     assert!(matches!(late, Err(EngineError::Timeout { .. })), "{late:?}");
-    let lines: Vec<_> = house.engine.logs(&id, LogOptions { timestamps: true, ..LogOptions::default() }).collect().await;
+    let lines: Vec<_> =
+        house.engine.logs(&id, LogOptions { timestamps: true, ..LogOptions::default() }).collect().await;
     let lines: Vec<_> = lines.into_iter().map(Result::unwrap).collect();
     assert!(lines.iter().any(|l| l.text == "hello from v1" && !l.stderr && l.time.is_some()), "{lines:?}");
     assert!(lines.iter().any(|l| l.text == "a warning" && l.stderr), "{lines:?}");
@@ -313,7 +335,9 @@ async fn what_cannot_be_started_says_why_and_is_final() {
 #[tokio::test]
 async fn the_gateways_container_is_made_once_signalled_and_replaced_only_on_request() {
     let house = House::build().await;
-    let free = |n: u16| (20_000..30_000).skip(usize::from(n)).find(|p| std::net::TcpListener::bind(("127.0.0.1", *p)).is_ok()).unwrap();
+    let free = |n: u16| {
+        (20_000..30_000).skip(usize::from(n)).find(|p| std::net::TcpListener::bind(("127.0.0.1", *p)).is_ok()).unwrap()
+    };
     let offset = u16::try_from(std::process::id() % 5_000).unwrap();
     let (one, two) = (free(offset), free(offset + 5_000));
     let gateway = house.engine.ensure_gateway(&house.gateway(one, false)).await.unwrap();
@@ -339,7 +363,10 @@ async fn the_gateways_container_is_made_once_signalled_and_replaced_only_on_requ
 
     let taken = std::net::TcpListener::bind(("127.0.0.1", one)).unwrap();
     let refused = house.engine.ensure_gateway(&house.gateway(one, true)).await.unwrap_err();
-    assert!(matches!(&refused, EngineError::AddressInUse { address, .. } if *address == format!("127.0.0.1:{one}")), "{refused}");
+    assert!(
+        matches!(&refused, EngineError::AddressInUse { address, .. } if *address == format!("127.0.0.1:{one}")),
+        "{refused}"
+    );
     drop(taken);
 
     let removed = house.engine.remove_everything().await.unwrap();
