@@ -1,2 +1,15 @@
 //! The canaryd daemon and command line.
-fn main() {}
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say where"))]
+
+mod cli;
+mod daemon;
+mod demo;
+mod offline;
+mod paths;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -37,7 +37,9 @@ impl DaemonArgs {
     /// Fills in what was not typed.
     pub(crate) fn from_flags(flags: DaemonFlags, common: &Common, around: &Surroundings) -> Result<Self, Failure> {
         if flags.watch.is_empty() {
-            return Err(Failure::usage("which manifests? canaryd --watch DIR, or one of the commands of canaryd --help"));
+            return Err(Failure::usage(
+                "which manifests? canaryd --watch DIR, or one of the commands of canaryd --help",
+            ));
         }
         let log = || if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
         Ok(Self {

@@ -126,11 +126,9 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
         Waiting::Environment { why } => {
             format!("what is around it to recover: {why}; {} is not blamed for it", canary_version(report))
         }
-        Waiting::Drain { workers, seconds } => format!(
-            "{} to finish, at most {}",
-            several(u64::from(*workers), "old NGINX worker"),
-            about(*seconds)
-        ),
+        Waiting::Drain { workers, seconds } => {
+            format!("{} to finish, at most {}", several(u64::from(*workers), "old NGINX worker"), about(*seconds))
+        }
         Waiting::Slot { ahead } if ahead.is_empty() => "its turn".to_owned(),
         Waiting::Slot { ahead } => {
             let names: Vec<String> = ahead.iter().map(ToString::to_string).collect();
@@ -140,9 +138,9 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
         Waiting::Manual { why } => format!("canaryd resume {name}, which gives the weight back ({why})"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
         Waiting::Trouble { why } => why.clone(),
-        Waiting::Deletion { seconds: 0 } => format!(
-            "you: its manifest is gone, as others are; bring the file back, or canaryd delete {name}"
-        ),
+        Waiting::Deletion { seconds: 0 } => {
+            format!("you: its manifest is gone, as others are; bring the file back, or canaryd delete {name}")
+        }
         Waiting::Deletion { seconds } => format!("its manifest, which is gone; deleted in {}", about(*seconds)),
     }
 }
@@ -163,7 +161,10 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([count(0), count(999), count(4_812), count(1_000_000)], ["0", "999", "4,812", "1,000,000"]);
         assert_eq!([several(1, "request"), several(1_200, "request")], ["1 request", "1,200 requests"]);
-        assert_eq!([span(2.54), span(372.4), span(900.0), span(f64::MAX)], ["2.5s", "6m12s", "15m", "a very long time"]);
+        assert_eq!(
+            [span(2.54), span(372.4), span(900.0), span(f64::MAX)],
+            ["2.5s", "6m12s", "15m", "a very long time"]
+        );
         assert_eq!([about(59), about(3_601), about(7_200)], ["59s", "1h1m", "2h"]);
         assert_eq!([latency(0.4811), latency(1.806), latency(2.5), latency(4.0)], ["481ms", "1.81s", "2.5s", "4s"]);
         assert_eq!(and(&["a".into(), "b".into(), "c".into()]), "a, b and c");

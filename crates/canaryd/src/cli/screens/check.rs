@@ -48,9 +48,7 @@ fn production(check: &CheckReport) -> Option<String> {
     match check.latency {
         Some(latency) => latency.production.map(|seconds| format!("production {}", words::latency(seconds))),
         None if production.requests == 0 => None,
-        None => {
-            Some(format!("production {} of {}", words::count(production.bad), words::count(production.requests)))
-        }
+        None => Some(format!("production {} of {}", words::count(production.bad), words::count(production.requests))),
     }
 }
 

@@ -9,15 +9,10 @@ mod follow;
 mod plan;
 mod status;
 
-#[cfg(test)]
-mod samples;
-#[cfg(test)]
-mod tests;
-
 pub(crate) use ending::render_ending;
 pub(crate) use event::render_event;
 pub(crate) use explain::render_explain;
 pub(crate) use first::render_first;
-pub(crate) use follow::{render_follow, render_keys};
+pub(crate) use follow::render_follow;
 pub(crate) use plan::render_plan;
-pub(crate) use status::{Detail, render_status};
+pub(crate) use status::render_status;

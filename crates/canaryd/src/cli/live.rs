@@ -1,0 +1,88 @@
+//! A rollout as it goes: redrawn in place on a terminal, one line an event elsewhere.
+
+use std::io::{IsTerminal, Write};
+
+use canaryd_cockpit::EventLine;
+use canaryd_planner::Report;
+
+use super::screens::{render_ending, render_event, render_follow};
+use super::style::{NARROWEST, Style, width_of};
+
+/// Where the screen is drawn.
+pub(crate) struct Live {
+    terminal: bool,
+    style: Style,
+    drawn: usize,
+    said: bool,
+}
+
+impl Live {
+    /// On stdout, in its default looks.
+    pub(crate) fn on_stdout() -> Self {
+        Self::styled(Style::of(&super::Common::default()))
+    }
+    /// On stdout, in these looks.
+    pub(crate) fn styled(style: Style) -> Self {
+        Self { terminal: std::io::stdout().is_terminal(), style, drawn: 0, said: false }
+    }
+
+    /// The state changed.
+    pub(crate) fn report(&mut self, host: &str, report: &Report) {
+        let (width, height) = size();
+        if self.terminal {
+            self.redraw(&render_follow(report, host, width, self.style), width, height);
+        } else if !self.said {
+            self.said = true;
+            put(&self.style.finish(format!("{} on {host}: {}\n", report.name, report.sentence)));
+        }
+    }
+
+    /// Something happened. A terminal shows it by the state itself.
+    pub(crate) fn event(&mut self, event: &EventLine) {
+        if !self.terminal {
+            put(&format!("{}\n", render_event(event, self.style)));
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn end(&mut self, host: &str, report: &Report) {
+        put(&format!("\n{}\n", render_ending(report, host, size().0, self.style)));
+        self.drawn = 0;
+        self.said = false;
+    }
+
+    fn redraw(&mut self, screen: &str, width: usize, height: usize) {
+        let lines: Vec<&str> = screen.lines().take(height.saturating_sub(1).max(1)).collect();
+        let mut out = if self.drawn > 0 { format!("\u{1b}[{}A", self.drawn) } else { String::new() };
+        for line in &lines {
+            let fits = width_of(line) <= width;
+            let cut: String = if fits { (*line).to_owned() } else { line.chars().take(width).collect() };
+            out.push_str(&format!("\r\u{1b}[K{cut}\u{1b}[0m\n"));
+        }
+        out.push_str("\u{1b}[J");
+        put(&out);
+        self.drawn = lines.len();
+    }
+}
+
+/// Columns and rows of the terminal; 80 by 24 where there is none.
+pub(crate) fn size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+            (usize::from(size.ws_col).max(NARROWEST), usize::from(size.ws_row))
+        }
+        Ok(_) | Err(_) => (80, 24),
+    }
+}
+
+/// Data on stdout. A reader that went away ends the command without a word, as it should in a pipe.
+pub(crate) fn put(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nothing can be told to somebody who no longer listens.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Talk on stderr.
+pub(crate) fn talk(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,117 @@
+//! The command line: what can be typed, what it does, what is seen.
+
+mod args;
+mod daemon;
+mod exit;
+mod live;
+mod outcome;
+mod run;
+mod screens;
+mod style;
+mod vars;
+mod words;
+
+use std::process::ExitCode;
+
+use canaryd_planner::Verb;
+use clap::{CommandFactory, Parser};
+
+use crate::paths::Surroundings;
+use args::{Asked, Cli, Command};
+pub(crate) use args::{Common, DemoArgs, LogFormat, ReachChoice};
+pub(crate) use daemon::DaemonArgs;
+use exit::{Exit, Failure};
+pub(crate) use live::Live;
+
+/// Reads the command line, does what it says, and answers with the exit code.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return failed(&Failure::new(Exit::NoDaemon, format!("no threads can be started: {e}"))),
+    };
+    let code = runtime.block_on(dispatch(cli)).unwrap_or_else(|failure| failed(&failure));
+    // A read of a terminal that is under way cannot be called off; it must not hold the end up.
+    runtime.shutdown_background();
+    code
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    live::talk(&failure.render());
+    failure.exit.into()
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let Some(command) = cli.command else {
+        let args = DaemonArgs::from_flags(cli.daemon, &cli.common, &Surroundings::find())?;
+        log_to_stderr(args.log);
+        return crate::daemon::run(args).await.map_err(|e| Failure::new(Exit::NoDaemon, format!("{e:#}")));
+    };
+    if let Command::Demo(args) = command {
+        return crate::demo::run(args).await.map_err(|e| Failure::new(Exit::No, format!("{e:#}")));
+    }
+    obey(command, &cli.common).await.map(ExitCode::from)
+}
+
+async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
+    match command {
+        Command::Validate(args) => run::validate(args, common),
+        Command::Schema => run::json(&canaryd_rollout::schema()).map(print),
+        Command::Plan(args) => run::plan(args, common).await,
+        Command::Set(args) => run::set(args, common).await,
+        Command::Status(args) => run::status(args, common).await,
+        Command::Follow(args) => run::follow(args, common).await,
+        Command::Wait(args) => run::wait(args, common).await,
+        Command::Events(args) => run::events(args, common).await,
+        Command::Logs(args) => run::logs(args, common).await,
+        Command::Explain(args) => run::explain(args, common).await,
+        Command::Advance(args) => run::send(args.asks(Verb::Advance), common).await,
+        Command::Promote(args) => {
+            let verb = Verb::Promote { reason: args.reason };
+            run::send(Asked { name: args.name, verb, how: args.how }, common).await
+        }
+        Command::Pause(args) => run::send(args.asks(Verb::Pause), common).await,
+        Command::Resume(args) => run::send(args.asks(Verb::Resume), common).await,
+        Command::Abort(args) => run::send(args.asks(Verb::Abort), common).await,
+        Command::Undo(args) => run::send(args.asks(Verb::Undo), common).await,
+        Command::Rollback(args) => run::rollback(args, common).await,
+        Command::Retry(args) => run::send(args.asks(Verb::Retry), common).await,
+        Command::Restart(args) => run::send(args.asks(Verb::Restart), common).await,
+        Command::Delete(args) => run::delete(args, common).await,
+        Command::Traffic(args) => {
+            let verb = Verb::Traffic { weight: args.weight };
+            run::send(Asked { name: args.name, verb, how: args.how }, common).await
+        }
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "canaryd", &mut text);
+            Ok(print(String::from_utf8_lossy(&text).into_owned()))
+        }
+        Command::Demo(_) | Command::Version => Ok(print(format!("canaryd {}\n", env!("CARGO_PKG_VERSION")))),
+    }
+}
+
+fn print(text: String) -> Exit {
+    live::put(&text);
+    Exit::Yes
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CANARYD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

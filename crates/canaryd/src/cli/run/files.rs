@@ -1,0 +1,170 @@
+//! Commands on manifest files.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use canaryd_rollout::{Diagnostic, Inputs, SetVersionError, SourceText, parse, resolve, set_version};
+use jiff::Timestamp;
+
+use super::watch::until_ended;
+use super::{daemon, json};
+use crate::cli::args::{Common, OutputFormat, SetArgs, ValidateArgs, WaitArgs};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::live::{put, talk};
+use crate::cli::outcome::Asked;
+use crate::cli::style::Style;
+
+/// `canaryd validate`.
+pub(crate) fn validate(args: ValidateArgs, common: &Common) -> Result<Exit, Failure> {
+    let vars = crate::cli::vars::read(&args.vars)?;
+    let mut problems: Vec<Diagnostic> = Vec::new();
+    let mut good: Vec<(String, String, String)> = Vec::new();
+    for path in manifests(&args.files)? {
+        check(&path, &vars, &mut problems, &mut good)?;
+    }
+    problems.extend(twice(&good));
+    let failed = problems.iter().any(Diagnostic::is_error);
+    if args.output == OutputFormat::Json {
+        let rollouts: Vec<_> =
+            good.iter().map(|(f, n, v)| serde_json::json!({ "file": f, "name": n, "version": v })).collect();
+        put(&json(&serde_json::json!({ "ok": !failed, "rollouts": rollouts, "problems": problems }))?);
+    } else {
+        let style = Style::of(common);
+        problems.iter().for_each(|p| talk(&format!("{}\n\n", style.finish(p.render(style.colour)))));
+        good.iter().for_each(|(file, name, version)| put(&format!("ok: {file}: {name} {version}\n")));
+    }
+    if good.is_empty() && problems.is_empty() {
+        return Err(Failure::usage("there is no manifest"));
+    }
+    Ok(if failed { Exit::Usage } else { Exit::Yes })
+}
+
+type Good = Vec<(String, String, String)>;
+
+fn check(
+    path: &Path,
+    vars: &BTreeMap<String, String>,
+    problems: &mut Vec<Diagnostic>,
+    good: &mut Good,
+) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::file(path, &e))?;
+    let name = path.display().to_string();
+    let parsed = parse(&SourceText { name: name.clone(), text }, vars);
+    problems.extend(parsed.problems);
+    let dir = path.parent().unwrap_or(Path::new("."));
+    for draft in &parsed.drafts {
+        let read = |file: &String| std::fs::read(dir.join(file)).map_err(|e| e.to_string());
+        let files = draft.needs().files.iter().map(|file| (file.clone(), read(file))).collect();
+        match resolve(draft, &Inputs { files, images: BTreeMap::new() }) {
+            Ok(resolved) => {
+                problems.extend(resolved.warnings);
+                good.push((name.clone(), draft.name().to_string(), resolved.rollout.version));
+            }
+            Err(errors) => problems.extend(errors),
+        }
+    }
+    Ok(())
+}
+
+fn twice(good: &Good) -> Vec<Diagnostic> {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (file, name, _) in good {
+        if let Some(first) = seen.insert(name, file) {
+            let message = format!("rollout {name} is in {first} as well; a name has one manifest");
+            problems.push(Diagnostic::of_file(canaryd_rollout::Severity::Error, file, message));
+        }
+    }
+    problems
+}
+
+/// Files as given, and all manifests under directories, sorted.
+fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() { collect(path, &mut files)? } else { files.push(path.clone()) }
+    }
+    Ok(files)
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Failure::file(dir, &e))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
+    paths.sort();
+    for path in paths {
+        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        match (hidden, path.is_dir() && !path.is_symlink()) {
+            (true, _) => {}
+            (false, true) => collect(&path, files)?,
+            (false, false) if yaml && path.is_file() => files.push(path),
+            (false, false) => {}
+        }
+    }
+    Ok(())
+}
+
+/// `canaryd set`.
+pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure> {
+    let places = match &args.file {
+        Some(file) => vec![file.clone()],
+        None if !args.watch.is_empty() => args.watch.clone(),
+        None => daemon(common).await?.status().await?.watch.into_iter().map(PathBuf::from).collect(),
+    };
+    let (path, old, new) = find(&args, &places)?;
+    let since = Timestamp::now();
+    if old == new {
+        put(&format!("{}: {} says {} already\n", args.name, path.display(), args.version));
+    } else {
+        replace(&path, &new).map_err(|e| Failure::file(&path, &e))?;
+        put(&format!("{}: {} says {} now\n", args.name, path.display(), args.version));
+    }
+    if !args.wait {
+        return Ok(Exit::Yes);
+    }
+    let asked = Asked { version: Some(args.version), since: (old != new).then_some(since), ..Asked::default() };
+    until_ended(&WaitArgs { name: args.name, version: None, timeout: args.timeout }, asked, common).await
+}
+
+fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String), Failure> {
+    let mut found = Vec::new();
+    for path in manifests(places)? {
+        let text = std::fs::read_to_string(&path).map_err(|e| Failure::file(&path, &e))?;
+        match set_version(&text, &args.name, &args.version) {
+            Ok(new) => found.push((path, text, new)),
+            Err(SetVersionError::NoSuchRollout { .. }) => {}
+            // Another broken file is not this command's business; the one that was named is.
+            Err(SetVersionError::NotYaml { .. }) if args.file.is_none() => {}
+            Err(e) => return Err(Failure::usage(format!("{}: {e}", path.display()))),
+        }
+    }
+    let names: Vec<String> = found.iter().map(|(path, ..)| path.display().to_string()).collect();
+    match found.pop() {
+        Some(only) if found.is_empty() => Ok(only),
+        Some(_) => Err(Failure::usage(format!("{} is in several files: {}", args.name, names.join(", ")))
+            .hint("say which one with --file")),
+        None => Err(Failure::usage(format!("no manifest of {} was found", args.name)).hint("say where with --file")),
+    }
+}
+
+/// Written beside it, then renamed over it: no reader sees half a file. A symlink stays one; the mode stays.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = path.canonicalize()?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let fresh = path.with_file_name(format!(".{name}.{}~", std::process::id()));
+    let written = write(&fresh, &path, text);
+    if written.is_err() {
+        // Best effort: the first error is the one to tell.
+        let _ = std::fs::remove_file(&fresh);
+    }
+    written
+}
+
+fn write(fresh: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::create_new(fresh)?;
+    file.set_permissions(std::fs::metadata(path)?.permissions())?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(fresh, path)
+}

@@ -1,0 +1,30 @@
+//! What each command does: asks the daemon (or reads files), prints a screen, says an exit code.
+
+mod ask;
+mod files;
+mod verbs;
+mod watch;
+
+pub(crate) use ask::{events, explain, logs, plan, status};
+pub(crate) use files::{set, validate};
+pub(crate) use verbs::{delete, rollback, send};
+pub(crate) use watch::{follow, wait};
+
+use canaryd_cockpit::Client;
+
+use super::args::Common;
+use super::exit::Failure;
+use crate::paths::Surroundings;
+
+/// The daemon that the caller means.
+pub(crate) async fn daemon(common: &Common) -> Result<Client, Failure> {
+    let socket = common.socket.clone().unwrap_or_else(|| Surroundings::find().socket_to_ask(std::path::Path::exists));
+    Ok(Client::connect(socket).await?)
+}
+
+/// A value as JSON for people's tools.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|e| Failure::new(super::exit::Exit::NoDaemon, e.to_string()))
+}

@@ -1,0 +1,69 @@
+//! Commands that ask the daemon to do something.
+
+use std::io::{BufRead, IsTerminal};
+
+use canaryd_cockpit::CommandRequest;
+use canaryd_planner::{Expected, Verb};
+
+use super::{daemon, json};
+use crate::cli::args::{Asked, Common, DeleteArgs, OutputFormat, RollbackArgs};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::live::{put, talk};
+use crate::paths::Surroundings;
+
+/// Sends a verb and prints what became of it.
+pub(crate) async fn send(asked: Asked, common: &Common) -> Result<Exit, Failure> {
+    let client = daemon(common).await?;
+    // A raise is refused when things have moved on meanwhile; whatever protects users never is.
+    let raises = matches!(asked.verb, Verb::Advance | Verb::Promote { .. });
+    let expected = if raises {
+        let report = client.report(&asked.name).await?;
+        Some(Expected { revision: report.canary.map(|c| c.revision), stage: report.stage })
+    } else {
+        None
+    };
+    let request = CommandRequest {
+        id: Some(canaryd_cockpit::fresh_id()),
+        comment: asked.how.comment,
+        expected,
+        verb: asked.verb,
+    };
+    let answer = client.command(&asked.name, &request).await?;
+    let line = format!("{}: {}\n", asked.name, answer.message);
+    match (asked.how.output, answer.accepted) {
+        (OutputFormat::Json, _) => put(&json(&answer)?),
+        (_, true) => put(&line),
+        (_, false) => talk(&format!("refused: {line}")),
+    }
+    Ok(if answer.accepted { Exit::Yes } else { Exit::No })
+}
+
+/// `canaryd rollback`.
+pub(crate) async fn rollback(args: RollbackArgs, common: &Common) -> Result<Exit, Failure> {
+    if !args.offline {
+        return send(Asked { name: args.name, verb: Verb::Rollback, how: args.how }, common).await;
+    }
+    let state = args.state.unwrap_or_else(|| Surroundings::find().state_dir());
+    match crate::offline::rollback(&args.name, &state) {
+        Ok(_) => Ok(Exit::Yes),
+        Err(e) => Err(Failure::new(Exit::No, format!("{e:#}"))),
+    }
+}
+
+/// `canaryd delete`.
+pub(crate) async fn delete(args: DeleteArgs, common: &Common) -> Result<Exit, Failure> {
+    if !args.yes && !confirmed(args.name.as_str())? {
+        return Err(Failure::new(Exit::No, "nothing was deleted"));
+    }
+    send(Asked { name: args.name, verb: Verb::Delete, how: args.how }, common).await
+}
+
+fn confirmed(name: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("delete stops everything of {name}: say --yes if that is meant")));
+    }
+    talk(&format!("This stops the production and the gateway of {name} now. Type its name to go on: "));
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|e| Failure::usage(e.to_string()))?;
+    Ok(line.trim() == name)
+}

@@ -1,0 +1,110 @@
+//! One rollout with everything about it: the sentence, the stages, the checks, what it waits for, what can be done.
+
+use canaryd_planner::{Report, StageState, StageView, UndoView};
+
+use super::check;
+use crate::cli::style::{Sign, Style, pad, tame, wrap};
+use crate::cli::words;
+
+/// Signs that the name of a check gets.
+const NAME: usize = 18;
+
+/// The whole screen, at most `width` signs wide where words allow it.
+pub(crate) fn render_follow(report: &Report, host: &str, width: usize, style: Style) -> String {
+    let mut lines = vec![title(report, host, style)];
+    lines.extend(wrap("", "", &tame(&report.sentence), width));
+    if !report.stages.is_empty() {
+        lines.push(String::new());
+        for stage in &report.stages {
+            lines.extend(stage_lines(report, stage, width, style));
+        }
+    }
+    lines.extend(facts(report, width));
+    style.finish(lines.join("\n") + "\n")
+}
+
+fn title(report: &Report, host: &str, style: Style) -> String {
+    let version = |v: &canaryd_planner::VersionView| v.version.clone();
+    let versions = match (&report.production, &report.canary) {
+        (Some(from), Some(to)) => format!("{} → {}", from.version, to.version),
+        (None, Some(to)) => format!("first version {}", to.version),
+        (from, None) => from.as_ref().map(version).unwrap_or_default(),
+    };
+    format!("{} on {host}   {versions}", style.bold(report.name.as_str()))
+}
+
+fn stage_lines(report: &Report, stage: &StageView, width: usize, style: Style) -> Vec<String> {
+    let observed = words::span(stage.observed.as_secs_f64());
+    let whole = words::span(stage.observe.as_secs_f64());
+    let requests = words::several(stage.requests, "canary request");
+    let (sign, text) = match stage.state {
+        StageState::Ahead => (Sign::Ahead, format!("later: {whole}")),
+        StageState::Passed => (Sign::Done, format!("passed: {requests} in {observed}")),
+        StageState::Skipped => (Sign::Skipped, "skipped".to_owned()),
+        StageState::Failed => (Sign::Wrong, format!("failed after {observed} with {requests}")),
+        StageState::Current => {
+            let share = stage.observed.as_secs_f64() / stage.observe.as_secs_f64().max(0.001);
+            (Sign::Now, format!("now: {requests}, {observed} of {whole} {}", style.bar(share, 20)))
+        }
+    };
+    let mut lines = vec![format!("  {} {} {text}", style.sign(sign), pad(&words::share(stage.weight), 9))];
+    if stage.state == StageState::Current {
+        lines.extend(check_lines(report, width));
+    }
+    lines
+}
+
+fn check_lines(report: &Report, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (i, one) in report.checks.iter().enumerate() {
+        let last = i + 1 == report.checks.len();
+        let (branch, trunk) = if last { ("└─", "  ") } else { ("├─", "│ ") };
+        let first = format!("    {branch} {} ", pad(&one.name, NAME));
+        let rest = format!("    {trunk} {} ", " ".repeat(NAME));
+        lines.extend(wrap(&first, &rest, &check::summary(report, one), width));
+    }
+    if let (Some(suspicion), Some(limit)) = (report.suspicion, report.suspicion_limit) {
+        lines.push(format!("    suspicion {suspicion:.1}, reverts at {limit:.0}"));
+    }
+    lines
+}
+
+fn facts(report: &Report, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut fact = |label: &str, text: &str| {
+        lines.extend(wrap(&format!("  {label:<10} "), &" ".repeat(13), &tame(text), width));
+    };
+    if let Some(paused) = &report.paused {
+        fact("paused", &format!("{paused}; checks go on, users stay protected. Go on: canaryd resume {}", report.name));
+    }
+    if let Some(manual) = &report.manual {
+        let text = "; the stages stand still, a failing check still takes the version off. Give control back:";
+        fact("by hand", &format!("{manual}{text} canaryd resume {}", report.name));
+    }
+    for waiting in &report.waiting {
+        fact("waits for", &words::waiting(report, waiting));
+    }
+    for note in &report.notes {
+        fact("note", note);
+    }
+    for (component, lanes) in &report.replicas {
+        let counts: Vec<String> =
+            lanes.iter().map(|(lane, n)| format!("{lane} {} of {} healthy", n.healthy, n.wanted)).collect();
+        fact(component.as_str(), &counts.join(" · "));
+    }
+    fact("undo", &undo(&report.undo));
+    if !report.can.is_empty() {
+        let commands: Vec<String> = report.can.iter().map(|verb| format!("canaryd {verb} {}", report.name)).collect();
+        fact("you can", &commands.join(" · "));
+    }
+    lines
+}
+
+/// How ready the way back is.
+pub(crate) fn undo(view: &UndoView) -> String {
+    match view {
+        UndoView::Warm { version, until } => format!("to {version}, at once, until {}", words::date(*until)),
+        UndoView::Cold { version } => format!("to {version}, whose containers must be started first"),
+        UndoView::Impossible { why } => format!("impossible: {why}"),
+    }
+}

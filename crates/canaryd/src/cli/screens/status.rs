@@ -1,0 +1,115 @@
+//! All rollouts of a host in one table.
+
+use canaryd_cockpit::StatusPage;
+use canaryd_planner::{Outcome, Report, Waiting};
+
+use super::first::render_first;
+use super::follow::undo;
+use crate::cli::style::{Style, pad, tame, width_of, wrap};
+use crate::cli::words;
+
+/// The table. `wide`: revisions and the way back as well. `width` of 0: lines are not wrapped.
+pub(crate) fn render_status(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
+    let mut text = String::new();
+    if page.dry_run {
+        text.push_str("dry run: nothing is written to Docker, NGINX or the journal\n");
+    }
+    if page.rollouts.is_empty() {
+        text.push_str(&render_first(&page.host, &page.watch));
+    } else {
+        text.push_str(&headline(page));
+        text.push_str("\n\n");
+        text.push_str(&table(page, wide, width, style));
+    }
+    for problem in &page.problems {
+        text.push('\n');
+        text.push_str(&tame(problem));
+        text.push('\n');
+    }
+    style.finish(text)
+}
+
+fn headline(page: &StatusPage) -> String {
+    let n = |f: fn(&Report) -> bool| page.rollouts.iter().filter(|r| f(r)).count();
+    let mut text = format!("{}: {}", page.host, words::several(page.rollouts.len() as u64, "rollout"));
+    match n(words::moves) {
+        0 => text.push_str(", none moves"),
+        moving => text.push_str(&format!(", {moving} moving")),
+    }
+    match n(words::waits_for_a_person) {
+        0 => {}
+        1 => text.push_str(", 1 waits for a person"),
+        n => text.push_str(&format!(", {n} wait for a person")),
+    }
+    text
+}
+
+fn table(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
+    let head = ["NAME", "USERS GET", "ON TRIAL", "STATE"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = std::iter::once(head).chain(page.rollouts.iter().map(|r| row(r, wide))).collect();
+    let widest = |i: usize| rows.iter().map(|row| width_of(&row[i])).max().unwrap_or(0);
+    let columns = [widest(0), widest(1), widest(2)];
+    let indent = columns.iter().sum::<usize>() + 6;
+    let mut text = String::new();
+    for (i, row) in rows.iter().enumerate() {
+        let first: String = row.iter().zip(columns).map(|(cell, n)| pad(cell, n) + "  ").collect();
+        let room = if width == 0 { usize::MAX } else { width.max(indent + 20) };
+        for line in wrap(&first, &" ".repeat(indent), &row[3], room) {
+            text.push_str(&if i == 0 { style.dim(&line) } else { line });
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn row(report: &Report, wide: bool) -> [String; 4] {
+    let version = |v: &canaryd_planner::VersionView| {
+        if wide { format!("{} ({})", v.version, v.revision) } else { v.version.clone() }
+    };
+    let users = match &report.production {
+        Some(v) => format!("{} {:>5} %", version(v), report.live_weight.complement().to_string()),
+        None => "nothing".to_owned(),
+    };
+    let trial = match &report.canary {
+        Some(v) => format!("{} {:>5} %", version(v), report.live_weight.to_string()),
+        None => "–".to_owned(),
+    };
+    let mut state = state(report);
+    if wide {
+        state.push_str(&format!("; undo: {}", undo(&report.undo)));
+    }
+    [report.name.to_string(), users, trial, tame(&state)]
+}
+
+fn state(report: &Report) -> String {
+    let mut parts = Vec::new();
+    match report.stage {
+        Some(stage) if words::moves(report) => {
+            parts.push(format!("{}, stage {} of {}", report.phase, stage + 1, report.stages.len()));
+        }
+        _ if report.phase == "idle" && report.production.is_some() => parts.push("serving".to_owned()),
+        _ => parts.push(report.phase.clone()),
+    }
+    if !words::moves(report) {
+        parts.extend(last_end(report));
+    }
+    parts.extend(report.waiting.iter().map(|w| match w {
+        Waiting::Time { seconds } => format!("{} to go", words::about(*seconds)),
+        other => format!("waits for {}", words::waiting(report, other)),
+    }));
+    parts.extend(report.notes.first().cloned());
+    parts.join("; ")
+}
+
+fn last_end(report: &Report) -> Option<String> {
+    let end = report.outcome.as_ref()?;
+    let what = match end.outcome {
+        Outcome::Promoted => return None,
+        Outcome::Reverted => "was taken off",
+        Outcome::Aborted => "was aborted",
+        Outcome::Superseded => "was superseded",
+        Outcome::Undone => "was undone",
+    };
+    let why = end.check.as_ref().map(|check| format!(" ({check})")).unwrap_or_default();
+    Some(format!("{} {what} {}{why}", end.version, words::date(end.at)))
+}
