@@ -2,9 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest, Sha256};
+
+use crate::decode::{self, Manifest};
 use crate::diagnostic::Diagnostic;
+use crate::envfile;
 use crate::ids::RolloutName;
+use crate::scope::{self, FilledDocument};
 use crate::spec::PullPolicy;
+use crate::tree::{self, Document, Node, Value};
+use crate::walk::{self, At, Walk};
 
 /// A manifest file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +54,143 @@ pub struct Needs {
 /// A document without errors, before its files and images were looked at.
 #[derive(Debug, Clone)]
 pub struct Draft {
+    pub(crate) source: SourceText,
+    pub(crate) root: Node,
+    vars: BTreeMap<String, String>,
     name: RolloutName,
     line: usize,
     needs: Needs,
+    waits: bool,
     content_hash: String,
 }
 
 /// Reads every document of a file. `vars` is what the daemon was given by `--var`.
 #[must_use]
 pub fn parse(source: &SourceText, vars: &BTreeMap<String, String>) -> Parsed {
-    let _ = (source, vars);
-    Parsed::default()
+    let mut parsed = Parsed::default();
+    if source.text.len() > tree::LARGEST_FILE {
+        let message = "the file is larger than 1 MiB";
+        parsed.problems.push(Diagnostic::of_file(crate::Severity::Error, &source.name, message));
+        parsed.broken.push(Broken { name: None, line: 1 });
+        return parsed;
+    }
+    let documents = tree::documents(&source.text);
+    let ends: Vec<usize> = documents.iter().skip(1).map(|d| d.start).chain([source.text.len()]).collect();
+    let mut names: BTreeMap<RolloutName, usize> = BTreeMap::new();
+    for (document, end) in documents.iter().zip(ends) {
+        one(source, vars, document, end, &mut names, &mut parsed);
+    }
+    parsed
+}
+
+fn one(
+    source: &SourceText,
+    vars: &BTreeMap<String, String>,
+    document: &Document,
+    end: usize,
+    names: &mut BTreeMap<RolloutName, usize>,
+    parsed: &mut Parsed,
+) {
+    let mut walk = Walk::new(source);
+    for flaw in &document.flaws {
+        let diagnostic = walk.error_in(flaw.span.clone(), "", flaw.message.clone());
+        diagnostic.hint.clone_from(&flaw.hint);
+    }
+    let start = document.root.as_ref().map_or(document.start, |r| r.span.start);
+    let line = walk::line_of(&source.text, start);
+    let draft = document.root.as_ref().and_then(|root| read(&mut walk, source, vars, root, line));
+    let readable = document.root.as_ref().and_then(name_of);
+    let name = walk
+        .rollout
+        .clone()
+        .or(readable)
+        .or_else(|| name_in_text(&source.text[document.start..end.max(document.start)]));
+    walk.rollout.clone_from(&name);
+    if let Some(name) = &name {
+        if let Some(first) = names.get(name) {
+            let span = document.root.as_ref().map_or(document.start..document.start, |r| r.span.clone());
+            let message = format!("{name} is in this file twice: the first one is on line {first}");
+            walk.error_in(span, "metadata.name", message).hint("a name is one rollout; rename one of the two");
+        }
+        names.entry(name.clone()).or_insert(line);
+    }
+    match draft.filter(|_| !walk.has_errors()) {
+        Some(draft) => parsed.drafts.push(draft),
+        None => parsed.broken.push(Broken { name, line }),
+    }
+    parsed.problems.extend(walk.finish());
+}
+
+fn read(
+    walk: &mut Walk,
+    source: &SourceText,
+    vars: &BTreeMap<String, String>,
+    root: &Node,
+    line: usize,
+) -> Option<Draft> {
+    let (filled, manifest) = filled(walk, root, vars, &|_| None);
+    let manifest = manifest?;
+    if !filled.uses_version
+        && let Some(version) = root.get("spec").and_then(|s| s.get("version"))
+    {
+        let at = At::root(version);
+        walk.warn(&at, "version is used nowhere: changing it starts nothing")
+            .hint("use it in an image: NAME:${version}");
+    }
+    Some(Draft {
+        source: source.clone(),
+        root: root.clone(),
+        vars: vars.clone(),
+        name: manifest.name.clone(),
+        line,
+        needs: Needs { files: manifest.files(), images: manifest.images() },
+        waits: filled.waits,
+        content_hash: hash(&filled.root),
+    })
+}
+
+/// Fills in the variables of a document and decodes it.
+fn filled(
+    walk: &mut Walk,
+    root: &Node,
+    vars: &BTreeMap<String, String>,
+    files: scope::FileVariables,
+) -> (FilledDocument, Option<Manifest>) {
+    hide_values(walk, root);
+    let filled = scope::fill(walk, root, vars, files);
+    let manifest = decode::manifest(walk, &filled.root);
+    (filled, manifest)
+}
+
+/// Values of variables and of environments are in no snippet.
+fn hide_values(walk: &mut Walk, root: &Node) {
+    let Some(spec) = root.get("spec") else { return };
+    let workers = spec.get("workers").map(Node::items).unwrap_or_default();
+    let environments = spec.get("app").into_iter().chain(workers).filter_map(|c| c.get("env"));
+    for node in environments.chain(spec.get("vars")) {
+        match &node.value {
+            Value::Map(entries) => entries.iter().for_each(|e| walk.hide(e.node.span.clone())),
+            Value::List(items) => items.iter().for_each(|item| {
+                let written = walk.written(&item.span);
+                let start = written.find('=').map_or(item.span.end, |at| item.span.start + at + 1);
+                walk.hide(start..item.span.end);
+            }),
+            Value::Null | Value::Scalar(_) | Value::Unknown => {}
+        }
+    }
+}
+
+fn name_of(root: &Node) -> Option<RolloutName> {
+    root.get("metadata")?.get("name")?.text()?.parse().ok()
+}
+
+/// The name in a document that is no YAML: the first `name:` at or after `metadata:`.
+fn name_in_text(text: &str) -> Option<RolloutName> {
+    let after = text.find("metadata:")?;
+    let rest = &text[after..];
+    let name = rest.find("name:")? + "name:".len();
+    let word = rest[name..].trim_start().split([' ', ',', '}', '\n', '\r', '#']).next()?;
+    word.trim_matches(['"', '\'']).parse().ok()
 }
 
 impl Draft {
@@ -79,18 +212,74 @@ impl Draft {
     /// Whether a variable of this document may come from one of its env files, so that `needs` may lack images.
     #[must_use]
     pub fn waits_for_files(&self) -> bool {
-        false
+        self.waits
     }
     /// All images, given the content of the files.
     #[must_use]
     pub fn images(&self, files: &BTreeMap<String, Result<Vec<u8>, String>>) -> BTreeMap<String, PullPolicy> {
-        let _ = files;
-        self.needs.images.clone()
+        if !self.waits {
+            return self.needs.images.clone();
+        }
+        let mut walk = Walk::new(&self.source);
+        self.manifest(&mut walk, files).map_or_else(|| self.needs.images.clone(), |m| m.images())
     }
     /// SHA-256 of the document after interpolation, in hexadecimal. Equal for equal content whatever its comments, its
     /// layout and its place in the file; what files and images contain is not part of it.
     #[must_use]
     pub fn content_hash(&self) -> String {
         self.content_hash.clone()
+    }
+
+    /// The document with the variables of its env files.
+    pub(crate) fn manifest(
+        &self,
+        walk: &mut Walk,
+        files: &BTreeMap<String, Result<Vec<u8>, String>>,
+    ) -> Option<Manifest> {
+        let variables = |names: &[String]| {
+            let mut found = BTreeMap::new();
+            for name in names {
+                if let Some(Ok(content)) = files.get(name) {
+                    found.extend(envfile::read(content).unwrap_or_default());
+                }
+            }
+            Some(found)
+        };
+        filled(walk, &self.root, &self.vars, &variables).1
+    }
+}
+
+fn hash(root: &Node) -> String {
+    let mut digest = Sha256::new();
+    feed(&mut digest, root);
+    hex(&digest.finalize())
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).filter_map(|n| char::from_digit(u32::from(n), 16)).collect()
+}
+
+fn feed(digest: &mut Sha256, node: &Node) {
+    match &node.value {
+        Value::Null => digest.update(b"n"),
+        Value::Unknown => digest.update(b"?"),
+        Value::Scalar(scalar) => {
+            digest.update(format!("s{}:", scalar.text.len()));
+            digest.update(&scalar.text);
+        }
+        Value::List(items) => {
+            digest.update(format!("l{}:", items.len()));
+            items.iter().for_each(|item| feed(digest, item));
+        }
+        Value::Map(entries) => {
+            let mut sorted: Vec<_> = entries.iter().collect();
+            sorted.sort_by(|a, b| a.key.cmp(&b.key));
+            digest.update(format!("m{}:", sorted.len()));
+            for entry in sorted {
+                digest.update(format!("{}:{}", entry.key.len(), entry.key));
+                feed(digest, &entry.node);
+            }
+        }
     }
 }

@@ -114,6 +114,14 @@ impl ComponentName {
     }
 }
 
+impl RevisionId {
+    /// The short form of a SHA-256: its first 10 hexadecimal digits.
+    #[must_use]
+    pub fn of_digest(digest: &[u8; 32]) -> Self {
+        Self(digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
 impl SetId {
     /// The `n`th set of a rollout.
     #[must_use]

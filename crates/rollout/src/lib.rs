@@ -4,18 +4,31 @@
 //! those inputs into a [`Rollout`], whose types cannot be wrong.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should"))]
 
+mod decode;
 mod diagnostic;
 mod diff;
 mod draft;
+mod envfile;
+mod facts;
+mod fields;
 pub mod fmt;
+mod foreign;
 mod ids;
 mod image;
+mod interpolate;
 mod memory;
+mod quantity;
 mod resolve;
 mod revision;
 mod schema;
+mod scope;
 mod set_version;
+mod shape;
+mod shapes;
 mod spec;
+mod suggest;
+mod tree;
+mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, Snippet};
 pub use diff::{Change, Class, diff};

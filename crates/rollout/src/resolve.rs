@@ -2,9 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::draft::Draft;
-use crate::spec::{ImageState, Rollout};
+use sha2::{Digest, Sha256};
+
+use crate::decode::{Drafted, Manifest, WantedFile};
+use crate::diagnostic::{Diagnostic, Severity, Snippet};
+use crate::draft::{Draft, hex};
+use crate::envfile;
+use crate::ids::RevisionId;
+use crate::revision;
+use crate::spec::{Component, FileMount, ImageState, Rollout};
+use crate::walk::Walk;
 
 /// What the caller found out for a draft.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +38,122 @@ pub struct Resolved {
 /// # Errors
 /// All problems that the files bring: unreadable, not an env file, a variable that is set nowhere.
 pub fn resolve(draft: &Draft, inputs: &Inputs) -> Result<Resolved, Vec<Diagnostic>> {
-    let _ = (draft, inputs);
-    Err(vec![Diagnostic::of_file(Severity::Error, "", "not read yet")])
+    let mut walk = Walk::new(&draft.source);
+    let manifest = draft.manifest(&mut walk, &inputs.files);
+    let mut filling = Filling { walk, inputs, copies: BTreeMap::new(), elsewhere: Vec::new() };
+    let rollout = manifest.map(|manifest| filling.rollout(draft, manifest));
+    let Filling { walk, copies, elsewhere, .. } = filling;
+    let mut problems = walk.finish();
+    problems.extend(elsewhere);
+    match rollout {
+        Some(rollout) if !problems.iter().any(Diagnostic::is_error) => {
+            Ok(Resolved { rollout, copies, warnings: problems })
+        }
+        Some(_) | None => Err(problems),
+    }
+}
+
+struct Filling<'a> {
+    walk: Walk<'a>,
+    inputs: &'a Inputs,
+    copies: BTreeMap<String, Vec<u8>>,
+    /// Problems in other files than the manifest.
+    elsewhere: Vec<Diagnostic>,
+}
+
+impl Filling<'_> {
+    fn rollout(&mut self, draft: &Draft, manifest: Manifest) -> Rollout {
+        let image = |name: String| {
+            let state = self.inputs.images.get(&name).cloned().unwrap_or(ImageState::Pending);
+            (name, state)
+        };
+        let images = manifest.images().into_keys().map(image).collect();
+        let app = self.component(manifest.app);
+        let workers = manifest.workers.into_iter().map(|w| self.component(w)).collect();
+        let unnamed = RevisionId::of_digest(&[0; 32]);
+        let mut rollout = Rollout {
+            name: manifest.name,
+            origin: format!("{}:{}", draft.source.name, draft.line()),
+            version: manifest.version,
+            revision: unnamed.clone(),
+            provisional: unnamed,
+            images,
+            app,
+            workers,
+            gateway: manifest.gateway,
+            stages: manifest.stages,
+            analysis: manifest.analysis,
+            checks: manifest.checks,
+            deadlines: manifest.deadlines,
+            promotion: manifest.promotion,
+            on_delete: manifest.on_delete,
+        };
+        rollout.provisional = revision::provisional(&rollout);
+        rollout.revision = revision::revision(&rollout);
+        rollout
+    }
+
+    fn component(&mut self, drafted: Drafted) -> Component {
+        let Drafted { mut component, wants } = drafted;
+        let mut env = BTreeMap::new();
+        for wanted in &wants.env_files {
+            env.extend(self.env_file(wanted));
+        }
+        env.append(&mut component.container.env);
+        component.container.env = env;
+        for (wanted, mounted) in wants.files {
+            let Some(content) = self.content(&wanted) else { continue };
+            let content = content.to_owned();
+            let copy = hex(&Sha256::digest(&content));
+            self.copies.insert(copy.clone(), content);
+            let (target, secret, mode) = (mounted.target, mounted.secret, mounted.mode);
+            component.container.files.push(FileMount { copy, target, secret, mode });
+        }
+        component.container.files.sort_by(|a, b| a.target.cmp(&b.target));
+        component
+    }
+
+    fn content(&mut self, wanted: &WantedFile) -> Option<&[u8]> {
+        match self.inputs.files.get(&wanted.name) {
+            Some(Ok(content)) => Some(content),
+            Some(Err(why)) => {
+                let message = format!("cannot read {}: {why}", wanted.name);
+                self.walk
+                    .error_in(wanted.span.clone(), &wanted.path, message)
+                    .hint("paths are relative to the manifest");
+                None
+            }
+            None => {
+                self.walk.error_in(wanted.span.clone(), &wanted.path, format!("{} was not read", wanted.name));
+                None
+            }
+        }
+    }
+
+    fn env_file(&mut self, wanted: &WantedFile) -> BTreeMap<String, String> {
+        let Some(content) = self.content(wanted).map(<[u8]>::to_owned) else { return BTreeMap::new() };
+        match envfile::read(&content) {
+            Ok(values) => values,
+            Err(problems) => {
+                let text = String::from_utf8_lossy(&content);
+                for problem in problems {
+                    let mut diagnostic = Diagnostic::of_file(Severity::Error, &wanted.name, problem.message);
+                    diagnostic.line = problem.line;
+                    diagnostic.column = 1;
+                    diagnostic.rollout.clone_from(&self.walk.rollout);
+                    diagnostic.snippet = text.lines().nth(problem.line - 1).map(name_only);
+                    diagnostic.hint("lines are KEY=VALUE; quotes close on their line; # starts a comment");
+                    self.elsewhere.push(diagnostic);
+                }
+                BTreeMap::new()
+            }
+        }
+    }
+}
+
+/// A line of an env file without its value.
+fn name_only(line: &str) -> Snippet {
+    let text = line.split_once('=').map_or_else(|| "***".to_owned(), |(name, _)| format!("{name}=***"));
+    let length = text.chars().count().max(1);
+    Snippet { text, start: 0, length }
 }

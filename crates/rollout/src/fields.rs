@@ -1,0 +1,315 @@
+//! The fields of an object and the readers of their values. Each reader reports what is wrong and returns nothing then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::foreign;
+use crate::quantity::{self, BadQuantity};
+use crate::shape::Shape;
+use crate::suggest::nearest;
+use crate::tree::{Entry, Value};
+use crate::walk::{At, Walk};
+
+/// The fields of one object; names were checked against its shape.
+pub(crate) struct Fields<'t> {
+    at: At<'t>,
+    shape: &'static Shape,
+}
+
+impl<'t> Fields<'t> {
+    /// Reads a mapping: unknown fields and missing required ones are reported.
+    pub(crate) fn open(walk: &mut Walk, at: &At<'t>, shape: &'static Shape) -> Option<Self> {
+        match &at.node.value {
+            Value::Map(entries) => {
+                for entry in entries.iter().filter(|e| shape.field(&e.key).is_none()) {
+                    unknown(walk, at, shape, entry);
+                }
+                let fields = Self { at: at.clone(), shape };
+                fields.require(walk);
+                Some(fields)
+            }
+            Value::Unknown => None,
+            Value::Null | Value::Scalar(_) | Value::List(_) => {
+                let names: Vec<_> = shape.fields().map(|f| f.name).take(12).collect();
+                let message = format!("{} must be a mapping, not {}", at.name(), at.shown());
+                walk.error(at, message).hint(format!("its fields are {}", names.join(", ")));
+                None
+            }
+        }
+    }
+
+    fn require(&self, walk: &mut Walk) {
+        for field in self.shape.fields().filter(|f| f.required && !self.has(f.name)) {
+            let owner = if self.at.path.is_empty() { "the document" } else { &self.at.path };
+            let message = format!("{owner} needs {}", field.name);
+            let hint = if field.name == "health" {
+                "one of\n  health: { http: /health }       a GET of that path answers 200 to 399\n  \
+                 health: { exec: [command] }     a command inside exits 0\n  \
+                 health: image                   the image's own HEALTHCHECK\n  \
+                 health: none                    no proof at all"
+                    .to_owned()
+            } else {
+                format!("add {}: {}", field.name, field.example)
+            };
+            walk.error_at_key(&self.at, message).hint(hint);
+        }
+    }
+
+    /// Whether the field is written.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.at.node.get(name).is_some()
+    }
+
+    /// The value of a field, where one is written. Nothing after the colon is an error.
+    pub(crate) fn take(&self, walk: &mut Walk, name: &str) -> Option<At<'t>> {
+        debug_assert!(self.shape.field(name).is_some(), "{name} is not in the table of {}", self.shape.name);
+        let Value::Map(entries) = &self.at.node.value else { return None };
+        let entry = entries.iter().find(|e| e.key == name)?;
+        let at = self.at.field(name, &entry.key_span, &entry.node);
+        if entry.node.value == Value::Null {
+            let example = self.shape.field(name).map_or("", |f| f.example);
+            walk.error_at_key(&at, format!("{name} has no value")).hint(format!("write {name}: {example}, or drop it"));
+            return None;
+        }
+        Some(at)
+    }
+
+    /// The value of a field, read.
+    pub(crate) fn read<'w, T>(
+        &self,
+        walk: &mut Walk<'w>,
+        name: &str,
+        read: impl FnOnce(&mut Walk<'w>, &At<'t>) -> Option<T>,
+    ) -> Option<T> {
+        let at = self.take(walk, name)?;
+        read(walk, &at)
+    }
+
+    /// The object itself.
+    pub(crate) fn at(&self) -> &At<'t> {
+        &self.at
+    }
+}
+
+fn unknown(walk: &mut Walk, at: &At, shape: &'static Shape, entry: &Entry) {
+    let key = &entry.key;
+    let place = at.field(key, &entry.key_span, &entry.node);
+    let owner = if at.path.is_empty() { "the document".to_owned() } else { at.path.clone() };
+    let diagnostic = walk.error_at_key(&place, format!("unknown field {key} in {owner}"));
+    let names = || shape.fields().map(|f| f.name);
+    if let Some(hint) = foreign::hint(shape, key) {
+        diagnostic.hint(hint);
+    } else if let Some(name) = nearest(key, names()) {
+        diagnostic.label(format!("did you mean {name}?"));
+    } else if names().count() <= 16 {
+        diagnostic.hint(format!("known here: {}", names().collect::<Vec<_>>().join(", ")));
+    } else {
+        diagnostic.hint("`canaryd schema` lists all fields");
+    }
+}
+
+impl Walk<'_> {
+    /// Any scalar, as written.
+    pub(crate) fn text(&mut self, at: &At) -> Option<String> {
+        match &at.node.value {
+            Value::Scalar(scalar) => Some(scalar.text.clone()),
+            Value::Unknown => None,
+            Value::Null | Value::List(_) | Value::Map(_) => {
+                let message = format!("{} must be a text, not {}", at.name(), at.shown());
+                self.error(at, message);
+                None
+            }
+        }
+    }
+
+    /// A text that passes a rule; the rule says what is allowed.
+    pub(crate) fn text_that(&mut self, at: &At, allowed: &str, rule: impl FnOnce(&str) -> bool) -> Option<String> {
+        let text = self.text(at)?;
+        if rule(&text) {
+            return Some(text);
+        }
+        let message = format!("{} {:?} is not allowed", at.name(), at.shown());
+        self.error(at, message).label(allowed);
+        None
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, at: &At) -> Option<bool> {
+        match self.typed(at, "true or false")?.as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.wrong(at, "true or false");
+                None
+            }
+        }
+    }
+
+    /// A whole number within a range.
+    pub(crate) fn whole(&mut self, at: &At, least: i64, most: i64) -> Option<i64> {
+        let range = if most == i64::MAX {
+            format!("a whole number, at least {least}")
+        } else {
+            format!("a whole number from {least} to {most}")
+        };
+        let text = self.typed(at, &range)?;
+        let digits = text.strip_prefix('-').unwrap_or(&text).bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<i64>() {
+            Ok(value) if digits && (least..=most).contains(&value) => Some(value),
+            Ok(_) | Err(_) => {
+                self.wrong(at, &range);
+                None
+            }
+        }
+    }
+
+    /// A TCP port.
+    pub(crate) fn port(&mut self, at: &At) -> Option<u16> {
+        self.whole(at, 1, 65_535).and_then(|p| u16::try_from(p).ok())
+    }
+
+    /// A number of containers.
+    pub(crate) fn count(&mut self, at: &At, least: i64, most: i64) -> Option<u32> {
+        self.whole(at, least, most).and_then(|n| u32::try_from(n).ok())
+    }
+
+    /// A decimal number.
+    pub(crate) fn number(&mut self, at: &At, expected: &str, rule: impl FnOnce(f64) -> bool) -> Option<f64> {
+        let text = self.typed(at, expected)?;
+        match text.parse::<f64>() {
+            Ok(value) if value.is_finite() && rule(value) => Some(value),
+            Ok(_) | Err(_) => {
+                self.wrong(at, expected);
+                None
+            }
+        }
+    }
+
+    /// `15m`.
+    pub(crate) fn duration(&mut self, at: &At) -> Option<Duration> {
+        self.quantity(at, quantity::duration)
+    }
+
+    /// `15m`, more than nothing.
+    pub(crate) fn some_time(&mut self, at: &At) -> Option<Duration> {
+        let value = self.duration(at)?;
+        if value.is_zero() {
+            let message = format!("{} must be more than 0s", at.name());
+            self.error(at, message);
+            return None;
+        }
+        Some(value)
+    }
+
+    /// `512m`.
+    pub(crate) fn size(&mut self, at: &At) -> Option<u64> {
+        self.quantity(at, quantity::size)
+    }
+
+    /// `0.5%` within bounds, as a share of 1.
+    pub(crate) fn percent(&mut self, at: &At, allowed: &str, rule: impl FnOnce(f64) -> bool) -> Option<f64> {
+        let share = self.quantity(at, quantity::percent)?;
+        if rule(share) {
+            return Some(share);
+        }
+        self.wrong(at, allowed);
+        None
+    }
+
+    /// Whatever has a unit.
+    pub(crate) fn quantity<T>(&mut self, at: &At, read: impl FnOnce(&str) -> Result<T, BadQuantity>) -> Option<T> {
+        let text = self.text(at)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(bad) => {
+                let computed = matches!(&at.node.value, Value::Scalar(s) if s.written.is_some());
+                let diagnostic = self.wrong(at, bad.expected);
+                if !computed {
+                    diagnostic.hint(bad.hint);
+                }
+                None
+            }
+        }
+    }
+
+    /// One of some words.
+    pub(crate) fn choice<T: Copy>(&mut self, at: &At, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(at)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let near = nearest(&text, names.iter().copied()).map(|n| format!("did you mean {n}?"));
+        let diagnostic = self.wrong(at, &names.join(" or "));
+        if let Some(near) = near {
+            diagnostic.hint(near);
+        }
+        None
+    }
+
+    /// Each item of a list, read.
+    pub(crate) fn list<'t, T>(
+        &mut self,
+        at: &At<'t>,
+        mut read: impl FnMut(&mut Self, &At<'t>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        match &at.node.value {
+            Value::List(_) => Some(at.items().iter().filter_map(|item| read(self, item)).collect()),
+            Value::Unknown => None,
+            Value::Null | Value::Scalar(_) | Value::Map(_) => {
+                let message = format!("{} must be a list, not {}", at.name(), at.shown());
+                self.error(at, message).hint(format!("write {}: [{}]", at.name(), at.shown()));
+                None
+            }
+        }
+    }
+
+    /// Texts of a list.
+    pub(crate) fn texts(&mut self, at: &At) -> Option<Vec<String>> {
+        self.list(at, |walk, item| walk.text(item))
+    }
+
+    /// One text or several.
+    pub(crate) fn one_or_more(&mut self, at: &At) -> Option<Vec<String>> {
+        Some(at.items().iter().filter_map(|item| self.text(item)).collect())
+    }
+
+    /// A mapping of texts.
+    pub(crate) fn map_of_texts(&mut self, at: &At) -> Option<BTreeMap<String, String>> {
+        let entries = self.entries(at)?;
+        Some(entries.iter().filter_map(|(key, item)| Some((key.clone(), self.text(item)?))).collect())
+    }
+
+    /// Names and places of a mapping.
+    pub(crate) fn entries<'t>(&mut self, at: &At<'t>) -> Option<Vec<(String, At<'t>)>> {
+        match &at.node.value {
+            Value::Map(entries) => {
+                Some(entries.iter().map(|e| (e.key.clone(), at.field(&e.key, &e.key_span, &e.node))).collect())
+            }
+            Value::Unknown => None,
+            Value::Null | Value::Scalar(_) | Value::List(_) => {
+                let message = format!("{} must be a mapping, not {}", at.name(), at.shown());
+                self.error(at, message);
+                None
+            }
+        }
+    }
+
+    /// Says what was expected.
+    pub(crate) fn wrong(&mut self, at: &At, expected: &str) -> &mut crate::Diagnostic {
+        let message = format!("{} {} is not {expected}", at.name(), at.shown());
+        self.error(at, message).label(format!("must be {expected}"))
+    }
+
+    /// The text of a scalar that is not a quoted text, unless a variable gave it.
+    fn typed(&mut self, at: &At, expected: &str) -> Option<String> {
+        if let Value::Scalar(scalar) = &at.node.value
+            && !scalar.plain
+            && scalar.written.is_none()
+        {
+            self.wrong(at, expected).hint("write it without quotes");
+            return None;
+        }
+        self.text(at)
+    }
+}
