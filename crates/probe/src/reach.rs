@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 /// The header that carries the ops port's token.
 pub const RELAY_HEADER: &str = "X-Canaryd-Token";
 
-/// The header by which the relay marks answers for which it asked the container; its own refusals lack it.
-pub const RELAYED_HEADER: &str = "X-Canaryd-Relayed";
+/// The header that the relay adds to answers for which it asked the container: the time until its head came, or `-`
+/// where it gave none. What the relay refuses by itself lacks it.
+pub const RELAYED_HEADER: &str = "X-Canaryd-Relay";
 
 /// How canaryd gets to a container's HTTP port; one choice for the whole daemon.
 #[derive(Clone, PartialEq, Eq)]
@@ -176,14 +177,13 @@ async fn exchange(to: SocketAddr, request: Builder) -> Result<Response<Incoming>
 /// Tells an answer of the container from one that the relay made itself.
 fn relayed(ops: SocketAddr, timeout: Duration, answer: &Response<Incoming>) -> Result<(), ReachError> {
     let status = answer.status();
-    let tried = answer.headers().contains_key(RELAYED_HEADER);
-    match status {
-        StatusCode::BAD_GATEWAY => Err(ReachError::Refused),
-        StatusCode::GATEWAY_TIMEOUT => Err(ReachError::Timeout(timeout)),
-        _ if !tried && status.is_client_error() => {
-            Err(ReachError::RelayDown { ops, reason: format!("it answered {status} itself") })
-        }
-        _ => Ok(()),
+    let Some(head_time) = answer.headers().get(RELAYED_HEADER) else {
+        return Err(ReachError::RelayDown { ops, reason: format!("it answered {status} itself") });
+    };
+    match (head_time.as_bytes(), status) {
+        (b"-", StatusCode::GATEWAY_TIMEOUT) => Err(ReachError::Timeout(timeout)),
+        (b"-", _) => Err(ReachError::Refused),
+        (_, _) => Ok(()),
     }
 }
 
@@ -258,6 +258,16 @@ mod tests {
         let error = relayed(nobody().await, "/health").await.unwrap_err();
         assert!(matches!(error, ReachError::RelayDown { .. }), "{error:?}");
         assert!(!error.blames_container());
+    }
+
+    #[tokio::test]
+    async fn what_the_relay_answers_itself_is_not_the_containers_answer() {
+        let stage = Stage::open().await;
+        assert_eq!(relayed(stage.addr, "/nobody").await, Err(ReachError::Refused));
+        assert_eq!(relayed(stage.addr, "/late").await, Err(ReachError::Timeout(SOON)));
+        assert_eq!(relayed(stage.addr, "/failing").await.unwrap().status, 502);
+        let error = relayed(stage.addr, "/unmarked").await.unwrap_err();
+        assert!(matches!(error, ReachError::RelayDown { .. }), "{error:?}");
     }
 
     #[test]

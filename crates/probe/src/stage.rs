@@ -110,6 +110,10 @@ async fn answer(stream: &mut BufReader<TcpStream>, path: &str, head: &str, numbe
             say(stream, &reply(200, "v1", &"x".repeat(1_000))).await;
             true
         }
+        path if path.starts_with("/relay/") => {
+            say(stream, &relay(path, head)).await;
+            true
+        }
         path if path.starts_with("/status/") => {
             say(stream, &reply(path[8..].parse().unwrap(), "v1", "")).await;
             true
@@ -119,6 +123,18 @@ async fn answer(stream: &mut BufReader<TcpStream>, path: &str, head: &str, numbe
             true
         }
     }
+}
+
+/// As the relay of the gateway answers for a container that behaves like this.
+fn relay(path: &str, head: &str) -> String {
+    let (status, mark) = match path.rsplit('/').next() {
+        Some("nobody") => (502, "X-Canaryd-Relay: -\r\n"),
+        Some("late") => (504, "X-Canaryd-Relay: -\r\n"),
+        Some("failing") => (502, "X-Canaryd-Relay: 0.001\r\n"),
+        Some("unmarked") => (404, ""),
+        _ => (200, "X-Canaryd-Relay: 0.001\r\n"),
+    };
+    format!("HTTP/1.1 {status} Said\r\n{mark}Content-Length: {}\r\n\r\n{head}", head.len())
 }
 
 fn reply(status: u16, version: &str, body: &str) -> String {
