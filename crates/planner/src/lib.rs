@@ -3,9 +3,25 @@
 //! Pure and total: no I/O, no clock, no `Result`. Two runs with equal input are byte-equal.
 
 mod action;
+mod capacity;
+mod commands;
+mod crash;
+mod crew;
+mod deadline;
+mod ensure;
+mod evidence;
+mod keep;
+mod lanes;
+mod manifest;
 mod memory;
 mod plan;
+mod progress;
+mod promote;
 mod report;
+mod takeoff;
+mod turn;
+mod view;
+mod workers;
 mod world;
 
 pub use action::{Action, Answer, Command, Expected, SetGoal, Verb};

@@ -5,8 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::action::{Action, Answer};
-use crate::memory::Memory;
+use crate::memory::{Memory, Phase};
+use crate::report::Waiting;
 use crate::report::{Event, Report};
+use crate::turn::{Did, Turn};
 use crate::world::World;
 
 /// What one reconcile decided.
@@ -28,13 +30,74 @@ pub struct Plan {
 
 /// Decides for one rollout. Total: every input has a plan.
 #[must_use]
-pub fn plan(_memory: &Memory, _world: &World, _now: Timestamp) -> Plan {
-    Plan {
-        actions: Vec::new(),
-        memory: Memory::default(),
-        report: None,
-        events: Vec::new(),
-        answers: Vec::new(),
-        next_wake: Duration::from_secs(1),
+pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
+    let mut turn = Turn::begin(memory, world, now);
+    turn.look();
+    turn.heed_edits();
+    turn.observe();
+    let delete = turn.heed_delete();
+    let commands = delete.or_else(|| turn.heed_commands());
+    let crash = commands.or_else(|| turn.heed_crash());
+    let deadline = crash.or_else(|| turn.heed_deadline());
+    let verdict = deadline.or_else(|| turn.heed_verdict());
+    let manual = verdict.or_else(|| turn.heed_manual_weight());
+    let superseded = manual.or_else(|| turn.heed_superseded());
+    let did = superseded.or_else(|| turn.progress());
+    turn.tend();
+    turn.route();
+    turn.ensure();
+    if world.journal_writable { turn.conclude_plan(did) } else { turn.lower_only(memory) }
+}
+
+impl Turn<'_> {
+    /// What stays as it should be, whatever moves.
+    fn tend(&mut self) {
+        if self.memory.deletion.is_some() {
+            return;
+        }
+        self.tend_production();
+        self.trim_trial();
+        self.tend_previous();
+        self.tend_retired();
+        self.forget_revisions();
+    }
+
+    fn conclude_plan(self, did: Option<Did>) -> Plan {
+        let report = self.report();
+        let next_wake = self.next_wake(did);
+        let Self { actions, memory, events, answers, .. } = self;
+        Plan { actions, memory, report, events, answers, next_wake }
+    }
+
+    fn next_wake(&self, did: Option<Did>) -> Duration {
+        match (did, &self.memory.phase) {
+            (Some(Did::Move), _) => Duration::from_millis(50),
+            (_, Phase::Idle) if self.memory.retired.is_empty() && self.memory.deletion.is_none() => {
+                Duration::from_secs(5)
+            }
+            (_, _) => Duration::from_secs(1),
+        }
+    }
+
+    /// The journal cannot be written: only lowerings run, and nothing is remembered.
+    fn lower_only(mut self, before: &Memory) -> Plan {
+        let why = "the journal cannot be written: only lowerings run, nothing is started or stopped".to_owned();
+        self.waiting.insert(0, Waiting::Trouble { why });
+        let report = self.report();
+        let live = self.world.gateway.live.as_ref().map(|l| l.intent.clone());
+        let lowers = |a: &Action| match a {
+            Action::Route(intent) => live.as_ref().is_some_and(|l| intent.lowers(l)),
+            Action::EnsureSet(_)
+            | Action::RemoveSet { .. }
+            | Action::SaveFailure { .. }
+            | Action::KeepImages { .. }
+            | Action::ForgetRevision { .. }
+            | Action::RemoveGateway
+            | Action::FreshEvidence { .. }
+            | Action::ResolveAgain => false,
+        };
+        let actions = self.actions.into_iter().filter(lowers).collect();
+        let next_wake = Duration::from_secs(1);
+        Plan { actions, memory: before.clone(), report, events: Vec::new(), answers: Vec::new(), next_wake }
     }
 }

@@ -1,0 +1,274 @@
+//! What people ask for. Every command is idempotent, and refused with a reason and a way out when it makes no sense.
+
+use canaryd_rollout::Weight;
+
+use crate::action::{Action, Answer, Command, Verb};
+use crate::memory::{Kind, Manual, Pause, Phase, Push, Release};
+use crate::report::{Outcome, Severity};
+use crate::turn::{Did, Turn};
+
+/// Answers that are remembered.
+const ANSWERS: usize = 32;
+
+/// `Ok`: accepted. `Err`: refused. Both in one sentence.
+type Reply = Result<String, String>;
+
+impl Turn<'_> {
+    /// Answers every command in the inbox; then what was done without the daemon.
+    pub(crate) fn heed_commands(&mut self) -> Option<Did> {
+        let mut did = None;
+        for command in std::mem::take(&mut self.memory.inbox) {
+            let known = self.memory.answers.iter().find(|a| a.id == command.id).cloned();
+            let answer = known.unwrap_or_else(|| {
+                let reply = self.stale(&command).map_or_else(|| self.obey(&command, &mut did), Err);
+                let accepted = reply.is_ok();
+                let message = reply.unwrap_or_else(|refusal| refusal);
+                Answer { id: command.id.clone(), accepted, message }
+            });
+            self.memory.answers.retain(|a| a.id != answer.id);
+            self.memory.answers.push(answer.clone());
+            self.answers.push(answer);
+        }
+        let surplus = self.memory.answers.len().saturating_sub(ANSWERS);
+        self.memory.answers.drain(..surplus);
+        did.or_else(|| self.heed_offline())
+    }
+
+    /// Somebody lowered the canary without the daemon: an abort.
+    fn heed_offline(&mut self) -> Option<Did> {
+        let weighty = self.trial().is_some_and(|t| t.weight > Weight::ZERO) && !self.is_reverting();
+        if !self.world.gateway.lowered_offline || !weighty {
+            return None;
+        }
+        let reason = "rolled back offline".to_owned();
+        Some(self.take_off(Outcome::Aborted, reason, None, Some("offline".to_owned())))
+    }
+
+    fn stale(&self, command: &Command) -> Option<String> {
+        let expected = command.expected.as_ref()?;
+        let now = self.trial().map(|t| &t.release.revision);
+        if expected.revision.is_some() && expected.revision.as_ref() != now {
+            let now =
+                self.trial().map_or("nothing is on trial".to_owned(), |t| format!("{} is on trial", t.release.version));
+            return Some(format!("this is not what is on trial any more: {now} now"));
+        }
+        if expected.stage.is_some() && expected.stage != self.stage() {
+            let now =
+                self.stage().map_or("no stage".to_owned(), |s| format!("stage {} of {}", s + 1, self.last_stage() + 1));
+            return Some(format!("the stage has changed: it is at {now} now"));
+        }
+        None
+    }
+
+    fn obey(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
+        match &command.verb {
+            Verb::Advance => self.advance(),
+            Verb::Promote { reason } => self.promote(reason),
+            Verb::Pause => self.pause(command),
+            Verb::Resume => self.resume(),
+            Verb::Abort => self.abort(command, did),
+            Verb::Undo => self.undo(command, did),
+            Verb::Rollback if self.can_abort() => self.abort(command, did),
+            Verb::Rollback => self.undo(command, did),
+            Verb::Retry => self.retry(),
+            Verb::Restart => self.restart(did),
+            Verb::Traffic { weight } => self.traffic(command, *weight),
+            Verb::Delete => {
+                if self.memory.deletion.is_none() {
+                    self.begin_delete(command.actor.clone());
+                }
+                *did = Some(Did::Delete);
+                Ok("everything of this rollout is being stopped and removed".to_owned())
+            }
+        }
+    }
+
+    fn canary(&self) -> Result<String, String> {
+        let none = || "nothing is on trial; change the manifest's version to start a rollout".to_owned();
+        let trial = self.trial().filter(|t| t.is_canary()).ok_or_else(none)?;
+        if self.is_reverting() {
+            return Err(format!("{} is being taken off", trial.release.version));
+        }
+        Ok(trial.release.version.clone())
+    }
+
+    fn advance(&mut self) -> Reply {
+        let version = self.canary()?;
+        let Some(stage) = self.stage() else {
+            return Err(format!(
+                "{version} is {}: its first stage begins by itself when it is healthy",
+                self.memory.phase_name()
+            ));
+        };
+        self.memory.manual = None;
+        if self.memory.paused.as_ref().is_some_and(|p| p.by.is_none()) {
+            self.memory.paused = None;
+        }
+        let last = stage == self.last_stage();
+        let below = self.granted() < self.stage_weight(stage);
+        let push = match (last, below) {
+            (true, _) => Push::Finish { reason: "advanced by a person".to_owned() },
+            (false, true) => Push::Stage { stage },
+            (false, false) => Push::Stage { stage: stage + 1 },
+        };
+        let goal = if last {
+            "production".to_owned()
+        } else {
+            format!("{} %", self.stage_weight(stage + usize::from(!below)))
+        };
+        if let Some(trial) = self.memory.trial.as_mut().filter(|t| t.push.is_none()) {
+            trial.push = Some(push);
+        }
+        Ok(format!(
+            "{version} goes to {goal} as soon as its replicas are healthy; a crash or a failed check still takes it off"
+        ))
+    }
+
+    fn promote(&mut self, reason: &str) -> Reply {
+        let version = self.canary()?;
+        if reason.trim().is_empty() {
+            return Err("promote needs a reason: canaryd promote NAME --reason TEXT".to_owned());
+        }
+        self.memory.manual = None;
+        self.memory.paused = None;
+        if let Some(trial) = &mut self.memory.trial {
+            trial.push = Some(Push::Finish { reason: reason.to_owned() });
+        }
+        Ok(format!(
+            "{version} goes to 100 % and to production as soon as every replica is healthy; a crash or a failed check still takes it off"
+        ))
+    }
+
+    fn pause(&mut self, command: &Command) -> Reply {
+        let moving = self.memory.trial.is_some() || matches!(self.memory.phase, Phase::Preflight { .. });
+        if !moving || self.is_reverting() {
+            return Err("nothing moves, so there is nothing to pause".to_owned());
+        }
+        if self.memory.paused.as_ref().is_none_or(|p| p.by.is_none()) {
+            let why = command.comment.clone().unwrap_or_else(|| "by hand".to_owned());
+            let by = Some(command.actor.clone());
+            self.memory.paused = Some(Pause { by, why, at: self.now, told: self.now });
+            self.tell(Severity::Info, "paused", format!("{} is paused by {}", self.version(), command.actor));
+        }
+        Ok(format!("{} is paused; the checks go on and can still take it off; resume goes on", self.version()))
+    }
+
+    fn resume(&mut self) -> Reply {
+        let had = self.memory.paused.take().is_some() | self.memory.manual.is_some();
+        if self.memory.manual.take().is_some() {
+            self.reenter();
+        }
+        self.forgive_environment();
+        if let Some(watch) = self.watch_mut().filter(|_| had) {
+            watch.spent = std::time::Duration::ZERO;
+        }
+        if had {
+            self.tell(Severity::Info, "resumed", format!("{} goes on", self.version()));
+        }
+        Ok(if had { format!("{} goes on by itself", self.version()) } else { "it was not paused".to_owned() })
+    }
+
+    fn can_abort(&self) -> bool {
+        self.trial().is_some() || matches!(self.memory.phase, Phase::Preflight { .. })
+    }
+
+    fn abort(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
+        let serves = self.production_version().map_or("nothing serves".to_owned(), |v| format!("{v} serves all"));
+        if !self.can_abort() {
+            let undo = self.memory.previous.is_some() && self.undo_is_open();
+            let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
+            let promoted = self.memory.outcome.as_ref().filter(|o| o.outcome == Outcome::Promoted && undo);
+            return match promoted {
+                Some(o) => Err(format!("{} is in production already: use undo (canaryd undo {name})", o.version)),
+                None => Ok(format!("nothing is on trial; {serves}")),
+            };
+        }
+        if self.is_reverting() {
+            return Ok(format!("{} is being taken off already; {serves}", self.version()));
+        }
+        let version = self.version();
+        let reason = command
+            .comment
+            .clone()
+            .map_or_else(|| format!("by {}", command.actor), |c| format!("by {}: {c}", command.actor));
+        *did = Some(self.take_off(Outcome::Aborted, reason, None, Some(command.actor.clone())));
+        Ok(format!("{version} goes to 0 % now and is stopped when drained; {serves}"))
+    }
+
+    fn undo(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
+        if let Some(trial) = self.trial() {
+            return match trial.kind {
+                Kind::Undo { .. } => Ok(format!("on the way back to {} already", trial.release.version)),
+                Kind::Install | Kind::Canary | Kind::Restart => {
+                    Err(format!("{} is on trial: use abort", trial.release.version))
+                }
+            };
+        }
+        let Some(previous) = &self.memory.previous else {
+            let undone = self.memory.outcome.as_ref().filter(|o| o.outcome == Outcome::Undone);
+            let serves = self.production_version().unwrap_or_else(|| "nothing".to_owned());
+            return match undone {
+                Some(o) => Ok(format!("{} was undone already; {serves} serves", o.version)),
+                None => Err(format!("there is no earlier version to go back to; {serves} serves")),
+            };
+        };
+        if !self.undo_is_open() {
+            return Err("rollbackWindow is over: set the version line back to start a rollout of the earlier version"
+                .to_owned());
+        }
+        let version = previous.release.version.clone();
+        self.memory.manual = None;
+        self.memory.paused = None;
+        *did = Some(self.begin_undo(command.actor.clone()));
+        Ok(format!("{version} gets all traffic as soon as it is healthy"))
+    }
+
+    fn retry(&mut self) -> Reply {
+        let Some(manifest) = self.memory.manifest.clone() else { return Err("there is no manifest".to_owned()) };
+        let deleted = self.memory.deletion.as_ref().is_some_and(|d| d.done.is_some());
+        if deleted {
+            self.memory.deletion = None;
+        }
+        if !self.is_blocked(&manifest) {
+            return Ok(if deleted {
+                "it starts again".to_owned()
+            } else {
+                format!("{} is not blocked", manifest.version)
+            });
+        }
+        self.memory.blocked.retain(|b| !b.is_asked_by(&manifest));
+        self.actions.push(Action::ResolveAgain);
+        Ok(format!("{} is tried again from its first stage", manifest.version))
+    }
+
+    fn restart(&mut self, did: &mut Option<Did>) -> Reply {
+        if let Some(trial) = self.trial() {
+            return match trial.kind {
+                Kind::Restart => Ok("it is being restarted already".to_owned()),
+                Kind::Install | Kind::Canary | Kind::Undo { .. } => Err(format!(
+                    "{} is under way: restart when it is through, or abort it first",
+                    trial.release.version
+                )),
+            };
+        }
+        let Some(release) = self.memory.production.as_ref().map(|d: &crate::memory::Deployed| d.release.clone()) else {
+            return Err("nothing is in production, so there is nothing to restart".to_owned());
+        };
+        let Release { version, .. } = release.clone();
+        self.begin_trial(Kind::Restart, release);
+        *did = Some(Did::Move);
+        Ok(format!("a second set of {version} starts and takes over when it is healthy"))
+    }
+
+    fn traffic(&mut self, command: &Command, weight: Weight) -> Reply {
+        let version = self.canary()?;
+        self.memory.manual = Some(Manual { by: command.actor.clone(), weight, at: self.now });
+        if let Some(trial) = &mut self.memory.trial {
+            trial.push = None;
+        }
+        self.tell(Severity::Warning, "manual-weight", format!("{version}: {weight} % by {}", command.actor));
+        Ok(format!(
+            "{version} goes to {weight} % once its replicas are healthy; progress stops, safety stays; resume gives control back"
+        ))
+    }
+}

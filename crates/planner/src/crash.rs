@@ -1,0 +1,298 @@
+//! Exits and illness of what is on trial. An exit takes the lane to 0 % at once, whatever the cause; who is to blame is
+//! decided when it can be known. An unhealthy production is never a reason to blame or to raise the canary.
+
+use canaryd_rollout::{ComponentName, Weight};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::action::Action;
+use crate::crew::{Crew, Member};
+use crate::memory::{Crash, Kind, Pause, Phase, Watch};
+use crate::report::{Outcome, Severity, Waiting};
+use crate::turn::{Did, Turn, is_healthy, is_running};
+use crate::world::{Exit, ExitCause, Health, Replica};
+
+/// Until then the cause of an exit may still turn out to be another one.
+const DOUBT: SignedDuration = SignedDuration::from_secs(2);
+
+/// Exits by itself before it was healthy: one restart is tolerated, the second exit fails the version.
+const STARTS: u32 = 2;
+
+/// Holds for the environment that end by themselves.
+const HOLDS: u32 = 2;
+
+/// An exit that was not dealt with yet.
+struct News {
+    component: ComponentName,
+    ordinal: u32,
+    exit: Exit,
+}
+
+impl Turn<'_> {
+    /// Exits first, then illness, then what holds on from before.
+    pub(crate) fn heed_crash(&mut self) -> Option<Did> {
+        if self.trial().is_none() || self.is_reverting() {
+            return None;
+        }
+        if !self.engine_answers() {
+            return self.trial()?.crash.is_some().then_some(Did::Hold);
+        }
+        for news in self.news() {
+            if let Some(did) = self.heed_exit(&news) {
+                return Some(did);
+            }
+        }
+        self.heed_vanished();
+        self.heed_hold().or_else(|| self.heed_illness())
+    }
+
+    /// New exits of replicas on trial, oldest first.
+    fn news(&self) -> Vec<News> {
+        let mut news = Vec::new();
+        for (name, crew) in self.trial().map(|t| &t.crews).into_iter().flatten() {
+            for (ordinal, member) in crew.running() {
+                let exits = self.replica(&crew.set, ordinal).map(|r| r.exits.as_slice()).unwrap_or_default();
+                let fresh = exits.iter().filter(|e| member.seen.is_none_or(|seen| e.at > seen));
+                news.extend(fresh.map(|e| News { component: name.clone(), ordinal, exit: e.clone() }));
+            }
+        }
+        news.sort_by_key(|n| n.exit.at);
+        news
+    }
+
+    fn heed_exit(&mut self, news: &News) -> Option<Did> {
+        let exit = &news.exit;
+        let doubtful = exit.cause == ExitCause::Itself && !exit.oom && self.now.duration_since(exit.at) < DOUBT;
+        let lenient = !self.is_serving() || self.trial().is_some_and(|t| t.crash.as_ref().is_some_and(|c| c.held));
+        match exit.cause {
+            ExitCause::Us => self.dealt_with(news, 0),
+            ExitCause::Itself if doubtful && lenient => return None,
+            ExitCause::Itself if doubtful => self.hold_at_zero(news, false),
+            ExitCause::Itself if lenient && !exit.oom && self.exits_of(news) + 1 < STARTS => self.dealt_with(news, 1),
+            ExitCause::Itself => return Some(self.blame(news)),
+            ExitCause::Somebody | ExitCause::Neighbour | ExitCause::Engine if exit.oom => {
+                return Some(self.blame(news));
+            }
+            ExitCause::Somebody | ExitCause::Neighbour | ExitCause::Engine if lenient => self.dealt_with(news, 0),
+            ExitCause::Somebody | ExitCause::Neighbour | ExitCause::Engine => {
+                self.hold_at_zero(news, true);
+                self.dealt_with(news, 0);
+            }
+        }
+        None
+    }
+
+    fn blame(&mut self, news: &News) -> Did {
+        let what = describe(news);
+        let reason = if self.is_serving() { what } else { format!("{what}, before it was healthy") };
+        self.take_off(Outcome::Reverted, reason, None, None)
+    }
+
+    fn exits_of(&self, news: &News) -> u32 {
+        let crew = self.trial().and_then(|t| t.crews.get(&news.component));
+        crew.and_then(|c| c.members.get(&news.ordinal)).map_or(0, |m| m.exits)
+    }
+
+    fn dealt_with(&mut self, news: &News, counts: u32) {
+        let crew = self.memory.trial.as_mut().and_then(|t| t.crews.get_mut(&news.component));
+        if let Some(member) = crew.and_then(|c| c.members.get_mut(&news.ordinal)) {
+            member.seen = Some(news.exit.at);
+            member.exits += counts;
+        }
+    }
+
+    fn hold_at_zero(&mut self, news: &News, held: bool) {
+        let crash = Crash {
+            component: news.component.clone(),
+            ordinal: news.ordinal,
+            at: news.exit.at,
+            what: describe(news),
+            held,
+        };
+        self.hold(crash);
+    }
+
+    fn hold(&mut self, crash: Crash) {
+        let version = self.version();
+        let Some(trial) = &mut self.memory.trial else { return };
+        let was_held = trial.crash.as_ref().is_some_and(|c| c.held);
+        let is_new = trial.crash.is_none();
+        let what = crash.what.clone();
+        let held = crash.held;
+        if held && !was_held {
+            trial.holds += 1;
+            for member in trial.crews.values_mut().flat_map(|c| c.members.values_mut()) {
+                member.exits = 0;
+            }
+        }
+        if is_new || (held && !was_held) {
+            trial.crash = Some(crash);
+        }
+        if is_new {
+            self.tell(Severity::Warning, "crash", format!("{version}: {what}; its weight is 0 % at once"));
+        }
+        if held && !was_held {
+            let message = format!("{version} is not blamed: {what}; it comes back when its replicas are healthy");
+            self.tell(Severity::Warning, "held", message);
+        }
+    }
+
+    /// Containers that somebody removed: as if somebody had stopped them, and fresh ones take their place.
+    fn heed_vanished(&mut self) {
+        let gone = |turn: &Self, crew: &Crew, o: u32, m: &Member| m.born && turn.replica(&crew.set, o).is_none();
+        let mut lost = Vec::new();
+        for (name, crew) in self.trial().map(|t| &t.crews).into_iter().flatten() {
+            lost.extend(crew.running().filter(|(o, m)| gone(self, crew, *o, m)).map(|(o, _)| (name.clone(), o)));
+        }
+        for (component, ordinal) in lost {
+            if let Some(crew) = self.memory.trial.as_mut().and_then(|t| t.crews.get_mut(&component)) {
+                crew.members.remove(&ordinal);
+            }
+            if self.is_serving() {
+                let what = format!("somebody removed the container of {component} {ordinal}");
+                self.hold(Crash { component, ordinal, at: self.now, what, held: true });
+            }
+        }
+    }
+
+    /// While an exit holds the weight at 0: wait for the cause, or for the set.
+    fn heed_hold(&mut self) -> Option<Did> {
+        let crash = self.trial()?.crash.clone()?;
+        if !crash.held {
+            let why = format!("{}; who caused it is known in 2 s", crash.what);
+            self.waiting.push(Waiting::Environment { why });
+            if self.now.duration_since(crash.at) >= DOUBT {
+                self.hold(Crash { held: true, ..crash });
+            }
+            return Some(Did::Hold);
+        }
+        let why = format!("{}; this version is not blamed", crash.what);
+        self.waiting.push(Waiting::Environment { why });
+        let weight = self.trial()?.weight;
+        let back = self.app_has_capacity(weight) && self.trial_is_well();
+        if !back || self.memory.paused.is_some() {
+            return Some(Did::Hold);
+        }
+        if self.trial()?.holds > HOLDS {
+            self.pause_itself("its environment failed three times".to_owned());
+            return Some(Did::Hold);
+        }
+        self.again();
+        Some(Did::Move)
+    }
+
+    /// The stage again, from zero.
+    fn again(&mut self) {
+        let version = self.version();
+        self.renew_evidence();
+        let watch = Watch::begin(self.now, 0);
+        let Some(trial) = &mut self.memory.trial else { return };
+        trial.crash = None;
+        let canary = trial.is_canary();
+        self.memory.phase = match self.memory.phase {
+            Phase::Observing { stage, .. } => Phase::Observing { stage, watch },
+            Phase::Soaking { .. } => Phase::Soaking { watch },
+            Phase::Promoting { .. } if canary => Phase::Soaking { watch },
+            Phase::Promoting { .. } | Phase::Starting => Phase::Starting,
+            Phase::Idle => Phase::Idle,
+            Phase::Installing => Phase::Installing,
+            Phase::Preflight { since, waited } => Phase::Preflight { since, waited },
+            Phase::Reverting { keep, spent } => Phase::Reverting { keep, spent },
+        };
+        self.tell(Severity::Info, "recovered", format!("{version} is healthy again; the stage begins again from zero"));
+    }
+
+    /// The evidence about the set on trial begins from nothing.
+    pub(crate) fn renew_evidence(&mut self) {
+        let Some(set) = self.memory.canary_set() else { return };
+        if let Some(trial) = &mut self.memory.trial {
+            trial.evidence += 1;
+        }
+        self.renewed = true;
+        self.actions.push(Action::FreshEvidence { set });
+    }
+
+    pub(crate) fn pause_itself(&mut self, why: String) {
+        let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
+        let message = format!("{} is paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
+        self.tell(Severity::Notify, "paused", message);
+        self.memory.paused = Some(Pause { by: None, why, at: self.now, told: self.now });
+    }
+
+    /// The one command that goes on after canaryd paused by itself.
+    pub(crate) fn way_on(&self) -> &'static str {
+        if self.trial().is_some_and(|t| t.crash.is_some()) { "resume" } else { "advance" }
+    }
+
+    /// Every running replica of a component on trial is unhealthy: its own fault, unless production's is no better.
+    fn heed_illness(&mut self) -> Option<Did> {
+        if !self.is_serving() {
+            return None;
+        }
+        let ill = self.trial()?.crews.iter().find_map(|(name, crew)| Some((name.clone(), self.illness(crew)?)));
+        let (component, why) = ill?;
+        let crew = self.memory.production.as_ref().and_then(|d| d.crews.get(&component));
+        let production_is_well = crew.is_none_or(|c| {
+            let mut replicas = c.running().filter_map(|(o, _)| self.replica(&c.set, o)).peekable();
+            replicas.peek().is_none() || replicas.any(is_healthy)
+        });
+        if production_is_well {
+            let reason = format!("{component} became unhealthy: {why}");
+            return Some(self.take_off(Outcome::Reverted, reason, None, None));
+        }
+        self.unwell = true;
+        let why = format!("{component} is unhealthy in production, too ({why}); this version is not blamed");
+        self.waiting.push(Waiting::Environment { why });
+        None
+    }
+
+    /// What is wrong, if all replicas that run were healthy once and are not now.
+    fn illness(&self, crew: &Crew) -> Option<String> {
+        let running: Vec<&Replica> =
+            crew.running().filter_map(|(o, _)| self.replica(&crew.set, o)).filter(|r| is_running(r)).collect();
+        let whys: Vec<&String> = running
+            .iter()
+            .filter_map(|r| match &r.health {
+                Health::Unhealthy { why } => Some(why),
+                Health::Healthy | Health::Starting { .. } => None,
+            })
+            .collect();
+        (!running.is_empty() && whys.len() == running.len()).then(|| whys[0].clone())
+    }
+
+    /// Whether a hold ended by a person's word.
+    pub(crate) fn forgive_environment(&mut self) {
+        if let Some(trial) = &mut self.memory.trial {
+            trial.holds = 0;
+        }
+    }
+
+    /// Weight that is granted, for texts.
+    pub(crate) fn granted(&self) -> Weight {
+        self.trial().map_or(Weight::ZERO, |t| t.weight)
+    }
+
+    /// Whether the trial is of this kind: an install has no lane of its own.
+    pub(crate) fn is_install(&self) -> bool {
+        self.trial().is_some_and(|t| t.kind == Kind::Install)
+    }
+}
+
+fn describe(news: &News) -> String {
+    let News { component, ordinal, exit } = news;
+    let who = match exit.cause {
+        ExitCause::Itself => "",
+        ExitCause::Us => ", stopped by canaryd",
+        ExitCause::Somebody => ", stopped by somebody",
+        ExitCause::Neighbour => ", together with a container beside it",
+        ExitCause::Engine => ", together with the container engine",
+    };
+    if exit.oom {
+        return format!("{component} {ordinal} was killed for memory at {}", clock(exit.at));
+    }
+    format!("{component} {ordinal} ended with exit code {} at {}{who}", exit.code, clock(exit.at))
+}
+
+/// Time of day, UTC, for sentences.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}

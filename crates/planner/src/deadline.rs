@@ -1,0 +1,154 @@
+//! How long things may take. Only time that was spent without a pause, with the daemon up, counts.
+
+use std::time::Duration;
+
+use canaryd_rollout::{ImageState, OnInconclusive};
+use jiff::SignedDuration;
+
+use crate::evidence::Leave;
+use crate::memory::{Phase, Push};
+use crate::report::{Outcome, Severity, Waiting};
+use crate::turn::{Did, Turn};
+
+/// A paused rollout is named to a person once a day.
+const REMINDER: SignedDuration = SignedDuration::from_hours(24);
+
+impl Turn<'_> {
+    /// What cannot succeed any more, or took too long.
+    pub(crate) fn heed_deadline(&mut self) -> Option<Did> {
+        self.remind();
+        let image = self.heed_image();
+        let trouble = image.or_else(|| self.heed_trouble());
+        let start = trouble.or_else(|| self.heed_start());
+        start.or_else(|| self.heed_stage())
+    }
+
+    fn remind(&mut self) {
+        let now = self.now;
+        let due = self.memory.paused.as_mut().filter(|p| p.by.is_none() && now.duration_since(p.told) >= REMINDER);
+        let Some(pause) = due else { return };
+        pause.told = now;
+        let why = pause.why.clone();
+        let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
+        let message = format!("{} is still paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
+        self.tell(Severity::Notify, "paused", message);
+    }
+
+    fn heed_image(&mut self) -> Option<Did> {
+        let Phase::Preflight { waited, .. } = self.memory.phase else { return None };
+        let limit = self.manifest()?.deadlines.pull;
+        let name = self.manifest()?.name.clone();
+        let (image, state) = self.absent_image().map(|(i, s)| (i.clone(), s.clone()))?;
+        let reason = match state {
+            ImageState::Present { .. } => return None,
+            ImageState::Missing { reason } => format!("image {image} is missing: {reason}; then canaryd retry {name}"),
+            ImageState::Pending if waited < limit => return None,
+            ImageState::Pending => {
+                format!("image {image} was not there within {}; try again with canaryd retry {name}", words(limit))
+            }
+        };
+        Some(self.take_off(Outcome::Reverted, reason, None, None))
+    }
+
+    fn heed_trouble(&mut self) -> Option<Did> {
+        let trial = self.trial().filter(|_| !self.is_reverting())?;
+        let ours = |set| trial.crews.values().any(|c| &c.set == set);
+        let trouble = self.world.engine.troubles.iter().find(|t| ours(&t.set))?;
+        if trouble.is_final {
+            return Some(self.take_off(Outcome::Reverted, trouble.what.clone(), None, None));
+        }
+        self.waiting.push(Waiting::Trouble { why: format!("{}; it is tried again", trouble.what) });
+        None
+    }
+
+    fn heed_start(&mut self) -> Option<Did> {
+        self.time_unready();
+        let trial = self.trial().filter(|_| !self.is_reverting())?;
+        let manifest = self.manifest()?;
+        let startup = trial.release.components.iter().map(|c| c.health.startup).max().unwrap_or_default();
+        let limit = manifest.deadlines.start + startup;
+        if trial.unready < limit {
+            return None;
+        }
+        let (name, ordinal, last) = trial.crews.iter().find_map(|(name, crew)| {
+            let (ordinal, last) = self.not_healthy(crew)?;
+            Some((name.clone(), ordinal, last))
+        })?;
+        let serves = Self::app_crew(&trial.crews).is_some_and(|c| self.healthy(c) > 0);
+        let last = last.map(|l| format!(" (last: {l})")).unwrap_or_default();
+        let reason = format!("{name} {ordinal} was not healthy within {}{last}", words(limit));
+        if self.is_install() && serves {
+            self.tell(Severity::Notify, "degraded", format!("{reason}; the healthy ones serve"));
+            return Some(self.finish_install());
+        }
+        Some(self.take_off(Outcome::Reverted, reason, None, None))
+    }
+
+    /// A stage that is not through within `maxDuration`.
+    fn heed_stage(&mut self) -> Option<Did> {
+        let stage = self.stage()?;
+        let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers();
+        if held || self.trial()?.push.is_some() {
+            return None;
+        }
+        let limits = *self.manifest()?.stages.get(stage)?;
+        let delta = self.delta;
+        let watch = self.watch_mut()?;
+        watch.spent += delta;
+        let (spent, observed) = (watch.spent, watch.observed);
+        if spent < limits.max_duration.max(limits.observe) {
+            return None;
+        }
+        let next = self.next_stage_weight(stage);
+        match self.leave(next) {
+            Leave::Granted if observed >= limits.observe => None,
+            Leave::Granted => self.give_pause(format!(
+                "stage {} was observed for {} only, of {}, within {}",
+                stage + 1,
+                words(observed),
+                words(limits.observe),
+                words(limits.max_duration)
+            )),
+            Leave::Silent(why) => self.give_pause(why),
+            Leave::Samples { check, have, need } => self.inconclusive(stage, &check, have, need),
+        }
+    }
+
+    fn give_pause(&mut self, why: String) -> Option<Did> {
+        self.pause_itself(why);
+        Some(Did::Wait)
+    }
+
+    fn inconclusive(&mut self, stage: usize, check: &str, have: u64, need: u64) -> Option<Did> {
+        let limits = *self.manifest()?.stages.get(stage)?;
+        let why = format!(
+            "{check} has seen {have} canary requests within {} and needs {need} more",
+            words(limits.max_duration)
+        );
+        match self.manifest()?.analysis.on_inconclusive {
+            OnInconclusive::Pause => self.give_pause(why),
+            OnInconclusive::Revert => Some(self.take_off(Outcome::Reverted, why, Some(check.to_owned()), None)),
+            OnInconclusive::Promote => {
+                self.tell(Severity::Warning, "inconclusive", format!("{why}; the manifest says to go on"));
+                let last = stage == self.last_stage();
+                let reason = "onInconclusive: promote".to_owned();
+                let push = if last { Push::Finish { reason } } else { Push::Stage { stage: stage + 1 } };
+                if let Some(trial) = &mut self.memory.trial {
+                    trial.push = Some(push);
+                }
+                Some(Did::Move)
+            }
+        }
+    }
+}
+
+/// "90 s", "15 min", "4 h": for sentences.
+pub(crate) fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        120..=7199 => format!("{} min {} s", seconds / 60, seconds % 60),
+        7200.. => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}

@@ -1,0 +1,103 @@
+//! What is kept for a while, and what is let go: the previous version, a failed set, files and image tags.
+
+use std::time::Duration;
+
+use canaryd_rollout::SetId;
+
+use crate::action::Action;
+use crate::capacity::grace;
+use crate::crew::Wish;
+use crate::memory::Retired;
+use crate::turn::{Turn, occupies};
+
+impl Turn<'_> {
+    /// The previous version runs warm until its time is over.
+    pub(crate) fn tend_previous(&mut self) {
+        let now = self.now;
+        let Some(previous) = self.memory.previous.as_mut().filter(|p| now >= p.warm_until) else { return };
+        if previous.crews.is_empty() {
+            return;
+        }
+        let crews = std::mem::take(&mut previous.crews);
+        let release = previous.release.clone();
+        let drain = release.app().map_or(Duration::from_secs(30), |a| a.stop.drain);
+        let mut retired = Retired { release, crews, drain, until: None };
+        for crew in retired.crews.values_mut() {
+            let running: Vec<u32> = crew.running().map(|(o, _)| o).collect();
+            for ordinal in running {
+                crew.want(ordinal, Wish::Leaving);
+            }
+        }
+        self.memory.retired.push(retired);
+    }
+
+    /// Sets on their way out: drained, stopped, kept for a look, removed.
+    pub(crate) fn tend_retired(&mut self) {
+        if !self.engine_answers() {
+            return;
+        }
+        let mut left = Vec::new();
+        for mut retired in std::mem::take(&mut self.memory.retired) {
+            if self.tend_one(&mut retired) {
+                left.push(retired);
+            }
+        }
+        self.memory.retired = left;
+        self.remove_leftovers();
+    }
+
+    /// `false`: nothing of it is left.
+    fn tend_one(&mut self, retired: &mut Retired) -> bool {
+        let drained = retired.crews.values().all(|c| self.is_drained(&c.set, None, retired.drain));
+        if drained && retired.until.is_none_or(|until| self.now >= until) {
+            let there: Vec<SetId> =
+                retired.crews.values().filter(|c| self.set(&c.set).is_some()).map(|c| c.set.clone()).collect();
+            for (name, crew) in &retired.crews {
+                if there.contains(&crew.set) {
+                    let grace = grace(retired.release.component(name));
+                    self.actions.push(Action::RemoveSet { set: crew.set.clone(), grace });
+                }
+            }
+            return !there.is_empty();
+        }
+        for crew in retired.crews.values_mut() {
+            let leaving: Vec<u32> = crew.with(Wish::Leaving).map(|(o, _)| o).collect();
+            for ordinal in leaving {
+                let up = self.replica(&crew.set, ordinal).is_some_and(occupies);
+                crew.want(ordinal, if drained || !up { Wish::Stopped } else { Wish::Leaving });
+            }
+        }
+        let mut room = self.room();
+        let goals = self.goals(&retired.release, &retired.crews, false, &mut room);
+        self.actions.extend(goals.into_iter().map(Action::EnsureSet));
+        true
+    }
+
+    /// Sets that were being made when they were given up. Sets that this memory never made are left alone.
+    fn remove_leftovers(&mut self) {
+        let known = self.memory.sets();
+        let ours = |id: &SetId| id.as_str()[1..].parse::<u64>().is_ok_and(|n| n <= self.memory.last_set);
+        for set in &self.world.sets {
+            if known.contains(&set.id) {
+                continue;
+            }
+            if ours(&set.id) && self.is_drained(&set.id, None, Duration::from_secs(30)) {
+                let component = self.manifest().and_then(|m| m.component(&set.component));
+                self.actions.push(Action::RemoveSet { set: set.id.clone(), grace: grace(component) });
+            } else if !ours(&set.id) {
+                self.notes
+                    .push(format!("containers of set {} are not known to this journal and are left alone", set.id));
+            }
+        }
+    }
+
+    /// Files and image tags that nothing needs any more.
+    pub(crate) fn forget_revisions(&mut self) {
+        let needed = self.memory.revisions();
+        let forgotten: Vec<_> = self.memory.kept.difference(&needed).cloned().collect();
+        for revision in forgotten {
+            self.memory.kept.remove(&revision);
+            self.actions.push(Action::ForgetRevision { revision });
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Who gets traffic: the intent that follows from the memory and from what runs.
+//!
+//! Two laws meet here. "The canary's weight never rises because production got worse": an *unhealthy* production keeps
+//! its share, and its running replicas stay rendered. "A lane without a running container gets nothing": when production
+//! has *no running container at all*, its share would be refused, so a canary that is healthy and neither condemned nor
+//! held takes all of it until production runs again; without such a canary nobody serves, an honest 503. The granted
+//! weight in memory is not touched by this, and no stage counts time during it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use canaryd_gateway::{Endpoint, Intent, Lane, Traffic};
+use canaryd_rollout::{SetId, Weight};
+use jiff::SignedDuration;
+
+use crate::action::Action;
+use crate::crew::Crew;
+use crate::memory::{Kind, Release};
+use crate::turn::{Turn, is_healthy, is_running};
+use crate::world::{Health, Replica};
+
+/// After a revert, old NGINX workers are waited for at most this long.
+pub(crate) const REVERT_DRAIN: Duration = Duration::from_secs(5);
+
+type Lanes = BTreeMap<Lane, Vec<Endpoint>>;
+
+impl Turn<'_> {
+    /// The canary's share as decided, whatever runs.
+    pub(crate) fn wanted_weight(&self) -> Weight {
+        match self.trial() {
+            Some(trial) if trial.kind != Kind::Install && !self.is_condemned() => trial.weight,
+            Some(_) | None => Weight::ZERO,
+        }
+    }
+
+    /// Whether the trial must not get a single request: it is on its way out, or an exit holds it.
+    fn is_condemned(&self) -> bool {
+        self.memory.deletion.is_some() || self.is_reverting() || self.trial().is_some_and(|t| t.crash.is_some())
+    }
+
+    /// What the gateway should do; `None` while this rollout never had anything.
+    fn wish(&self) -> Option<(Traffic, Lanes)> {
+        let ever = self.memory.production.is_some() || self.memory.trial.is_some() || self.memory.asked.is_some();
+        if !ever {
+            return None;
+        }
+        if self.memory.deletion.is_some() {
+            return Some((Traffic::Nobody, Lanes::new()));
+        }
+        Some(self.split(self.production_endpoints(), self.canary_endpoints()))
+    }
+
+    fn split(&self, production: Vec<Endpoint>, canary: Vec<Endpoint>) -> (Traffic, Lanes) {
+        let weight = self.wanted_weight();
+        let both = |p: Vec<Endpoint>, c: Vec<Endpoint>| {
+            let lanes = [(Lane::Production, p), (Lane::Canary, c)];
+            lanes.into_iter().filter(|(_, endpoints)| !endpoints.is_empty()).collect::<Lanes>()
+        };
+        match (production.is_empty(), canary.is_empty()) {
+            (false, false) => (Traffic::Split { canary: weight }, both(production, canary)),
+            (false, true) => (Traffic::PRODUCTION, both(production, canary)),
+            (true, false) if self.may_stand_in() => (Traffic::Split { canary: Weight::FULL }, both(production, canary)),
+            (true, false | true) => (Traffic::Nobody, Lanes::new()),
+        }
+    }
+
+    /// Whether the canary may take everything while production has no running container.
+    fn may_stand_in(&self) -> bool {
+        let crew = self.trial().and_then(|t| Self::app_crew(&t.crews));
+        !self.is_condemned() && crew.is_some_and(|c| self.healthy(c) > 0)
+    }
+
+    fn production_endpoints(&self) -> Vec<Endpoint> {
+        if let Some(production) = &self.memory.production {
+            return self.endpoints(&production.release, Self::app_crew(&production.crews), true);
+        }
+        let install = self.trial().filter(|t| t.kind == Kind::Install && !self.is_reverting());
+        let proven = install.filter(|t| t.crews.values().any(|c| c.running().any(|(_, m)| m.ready)));
+        proven.map_or_else(Vec::new, |t| self.endpoints(&t.release, Self::app_crew(&t.crews), true))
+    }
+
+    fn canary_endpoints(&self) -> Vec<Endpoint> {
+        let trial = self.trial().filter(|t| t.kind != Kind::Install);
+        trial.map_or_else(Vec::new, |t| {
+            let serves = self.wanted_weight() > Weight::ZERO;
+            self.endpoints(&t.release, Self::app_crew(&t.crews), serves)
+        })
+    }
+
+    /// The healthy replicas; if there are none, those that were healthy; if there are none either and the lane serves,
+    /// all that run (fail open).
+    fn endpoints(&self, release: &Release, crew: Option<&Crew>, serves: bool) -> Vec<Endpoint> {
+        let Some(crew) = crew else { return Vec::new() };
+        let port = release.app().and_then(|a| a.port).unwrap_or(80);
+        let choose = |fits: &dyn Fn(&Replica) -> bool| -> Vec<Endpoint> {
+            let replicas = crew.running().filter_map(|(o, _)| self.replica(&crew.set, o)).filter(|r| fits(r));
+            let endpoint =
+                |r: &Replica| r.addr.map(|addr| Endpoint { set: crew.set.clone(), ordinal: r.ordinal, addr, port });
+            replicas.filter_map(endpoint).collect()
+        };
+        let was_healthy = |r: &Replica| is_running(r) && matches!(r.health, Health::Unhealthy { .. });
+        let mut endpoints = choose(&is_healthy);
+        if endpoints.is_empty() {
+            endpoints = choose(&was_healthy);
+        }
+        if endpoints.is_empty() && serves {
+            endpoints = choose(&is_running);
+        }
+        endpoints.sort();
+        endpoints
+    }
+
+    /// Asks the gateway for what follows from the memory. Said again, under the same number, while it is not live.
+    pub(crate) fn route(&mut self) {
+        let Some((traffic, lanes)) = self.wish() else { return };
+        let known = self.memory.asked.as_ref().filter(|a| a.traffic == traffic && a.lanes == lanes);
+        let intent = match known {
+            Some(same) if self.is_live(same) => return,
+            Some(same) => same.clone(),
+            None => {
+                self.memory.seq += 1;
+                Intent { seq: self.memory.seq, traffic, lanes }
+            }
+        };
+        self.memory.asked = Some(intent.clone());
+        self.actions.insert(0, Action::Route(intent));
+    }
+
+    fn is_live(&self, intent: &Intent) -> bool {
+        self.world.gateway.live.as_ref().is_some_and(|l| same_wish(&l.intent, intent))
+    }
+
+    /// Whether what was last asked for is proven live.
+    pub(crate) fn asked_is_live(&self) -> bool {
+        self.memory.asked.as_ref().is_some_and(|a| self.is_live(a))
+    }
+
+    /// Whether the granted weight is what was asked for last, and proven live.
+    pub(crate) fn weight_is_live(&self) -> bool {
+        let weight = self.wanted_weight();
+        let asked = self.memory.asked.as_ref().map(|a| a.traffic);
+        let honest = matches!(asked, Some(Traffic::Split { canary }) if canary == weight);
+        honest && self.asked_is_live()
+    }
+
+    /// Whether a raise would meet too many old NGINX workers; lowerings never wait.
+    pub(crate) fn gateway_is_busy(&mut self) -> bool {
+        let workers = self.world.gateway.old_workers;
+        if workers > 8 {
+            self.wait_drain(workers, Duration::ZERO);
+        }
+        workers > 8
+    }
+
+    /// Whether requests can no longer be on their way to this replica (`None`: to any of the set): neither what is live
+    /// nor what was asked for sends any, and old NGINX workers are gone or were waited for long enough.
+    pub(crate) fn is_drained(&self, set: &SetId, ordinal: Option<u32>, at_most: Duration) -> bool {
+        let asked = self.memory.asked.as_ref().is_some_and(|a| carries(a, set, ordinal));
+        let Some(live) = &self.world.gateway.live else { return !asked };
+        if asked || carries(&live.intent, set, ordinal) {
+            return false;
+        }
+        let waited = self.now.duration_since(live.since);
+        self.world.gateway.old_workers == 0
+            || waited >= SignedDuration::try_from(at_most).unwrap_or(SignedDuration::MAX)
+    }
+
+    pub(crate) fn wait_drain(&mut self, workers: u32, at_most: Duration) {
+        self.waiting.push(crate::report::Waiting::Drain { workers, seconds: at_most.as_secs() });
+    }
+}
+
+/// Two intents that differ in their number only are the same wish.
+pub(crate) fn same_wish(a: &Intent, b: &Intent) -> bool {
+    a.traffic == b.traffic && a.lanes == b.lanes
+}
+
+/// Whether an intent sends requests to this replica (`None`: to any of the set).
+pub(crate) fn carries(intent: &Intent, set: &SetId, ordinal: Option<u32>) -> bool {
+    let share = |lane: Lane| match (intent.traffic, lane) {
+        (Traffic::Nobody, Lane::Production | Lane::Canary) => Weight::ZERO,
+        (Traffic::Split { canary }, Lane::Canary) => canary,
+        (Traffic::Split { canary }, Lane::Production) => canary.complement(),
+    };
+    let here = |e: &Endpoint| &e.set == set && ordinal.is_none_or(|o| o == e.ordinal);
+    [Lane::Production, Lane::Canary].into_iter().any(|l| share(l) > Weight::ZERO && intent.lane(l).iter().any(here))
+}

@@ -1,0 +1,216 @@
+//! What a changed or vanished manifest means for what is under way.
+
+use canaryd_rollout::{OnDelete, Weight};
+
+use crate::memory::{Deletion, Phase, Release, Watch, bare};
+use crate::report::{Outcome, Severity, Waiting};
+use crate::turn::{Did, Turn};
+use crate::world::Desired;
+
+impl Turn<'_> {
+    /// Takes the manifest's live and policy fields over, and notices edits of stages and checks.
+    pub(crate) fn heed_edits(&mut self) {
+        let Some(rollout) = self.asks() else { return };
+        self.memory.orphaned = false;
+        self.memory.manifest = Some(Box::new(bare(rollout)));
+        let fresh = Release::of(rollout);
+        let memory = &mut self.memory;
+        let releases = memory.production.iter_mut().map(|d| &mut d.release);
+        let releases = releases.chain(memory.trial.iter_mut().map(|t| &mut t.release));
+        for release in releases.chain(memory.previous.iter_mut().map(|p| &mut p.release)) {
+            if release.revision == fresh.revision {
+                *release = fresh.clone();
+            }
+        }
+        let ours = self.trial().is_some_and(|t| t.is_canary() && t.release.is_asked_by(rollout));
+        if ours && !self.is_reverting() {
+            self.heed_changed_checks();
+            self.heed_changed_stages();
+        }
+    }
+
+    fn heed_changed_checks(&mut self) {
+        let Some(manifest) = self.memory.manifest.clone() else { return };
+        let Some(trial) = &mut self.memory.trial else { return };
+        if trial.checks == manifest.checks && trial.analysis == manifest.analysis {
+            return;
+        }
+        trial.checks = manifest.checks;
+        trial.analysis = manifest.analysis;
+        self.renew_evidence();
+        self.tell(Severity::Info, "fresh-evidence", "the checks were changed: the evidence begins from nothing");
+    }
+
+    /// The weight stays; the trial is at the first stage at or above it.
+    fn heed_changed_stages(&mut self) {
+        let Some(stages) = self.manifest().map(|m| m.stages.clone()) else { return };
+        let Some(trial) = &mut self.memory.trial else { return };
+        if trial.stages == stages {
+            return;
+        }
+        trial.stages = stages;
+        trial.passed.clear();
+        self.reenter();
+        self.tell(Severity::Info, "stages-changed", "the stages were changed: the weight stays");
+    }
+
+    /// At the first stage at or above the present weight, its time from zero.
+    pub(crate) fn reenter(&mut self) {
+        if self.stage().is_none() {
+            return;
+        }
+        let weight = self.granted();
+        let stages = self.manifest().map(|m| m.stages.clone()).unwrap_or_default();
+        let stage = stages.iter().position(|s| s.weight >= weight).unwrap_or(0);
+        let watch = Watch::begin(self.now, self.requests().0);
+        let last = stage == self.last_stage();
+        self.memory.phase = if last { Phase::Soaking { watch } } else { Phase::Observing { stage, watch } };
+    }
+
+    /// The manifest asks for something else than what is on trial.
+    pub(crate) fn heed_superseded(&mut self) -> Option<Did> {
+        if let Desired::Gone { since, confirmed } = self.world.desired {
+            return self.heed_gone(since, confirmed);
+        }
+        let rollout = self.asks()?;
+        let trial = self.trial().filter(|_| !self.is_reverting())?;
+        let interruptible = trial.is_canary() || self.is_install();
+        if trial.release.is_asked_by(rollout) || !interruptible {
+            return None;
+        }
+        let serves = Self::app_crew(&trial.crews).is_some_and(|c| self.healthy(c) > 0);
+        if self.is_install() && serves {
+            return Some(self.finish_install());
+        }
+        let back = if self.production_is(rollout) { "was set back to" } else { "now asks for" };
+        let reason = format!("the manifest {back} {}", rollout.version);
+        Some(self.take_off(Outcome::Superseded, reason, None, None))
+    }
+
+    fn heed_gone(&mut self, since: jiff::Timestamp, confirmed: bool) -> Option<Did> {
+        if !confirmed {
+            let absent = u64::try_from(self.now.duration_since(since).as_secs()).unwrap_or(0);
+            self.waiting.push(Waiting::Deletion { seconds: 30_u64.saturating_sub(absent) });
+            return None;
+        }
+        if !self.memory.orphaned && self.memory.production.is_some() {
+            self.tell(Severity::Notify, "orphaned", "the manifest is gone; production and gateway keep serving");
+        }
+        self.memory.orphaned = true;
+        match self.memory.phase {
+            Phase::Idle | Phase::Reverting { .. } | Phase::Promoting { swapped: true } => None,
+            Phase::Preflight { .. }
+            | Phase::Installing
+            | Phase::Starting
+            | Phase::Observing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Promoting { swapped: false } => {
+                Some(self.take_off(Outcome::Superseded, "its manifest was removed".to_owned(), None, None))
+            }
+        }
+    }
+
+    /// A weight set by hand: capacity first, lowerings at once. Progress stops, safety stays.
+    pub(crate) fn heed_manual_weight(&mut self) -> Option<Did> {
+        let manual = self.memory.manual.clone()?;
+        let serves = self.stage().is_some() && self.trial()?.is_canary();
+        let pushed = self.trial()?.push.is_some();
+        if !serves || pushed {
+            return None;
+        }
+        let since = crate::crash::clock(manual.at);
+        let why = format!("{} % by {} since {since}; resume gives control back", manual.weight, manual.by);
+        self.waiting.push(Waiting::Manual { why });
+        if manual.weight == self.granted() {
+            return self
+                .asks()
+                .is_none_or(|r| self.trial().is_some_and(|t| t.release.is_asked_by(r)))
+                .then_some(Did::Wait);
+        }
+        let raise = manual.weight > self.granted();
+        if raise && (!self.engine_answers() || !self.can_raise(manual.weight)) {
+            return Some(Did::Wait);
+        }
+        if let Some(trial) = &mut self.memory.trial {
+            trial.weight = manual.weight.min(Weight::FULL);
+        }
+        Some(Did::Move)
+    }
+
+    /// Everything goes: traffic first, then containers, then the gateway.
+    pub(crate) fn heed_delete(&mut self) -> Option<Did> {
+        if let Desired::Gone { confirmed: true, .. } = self.world.desired {
+            let remove = self.manifest().is_some_and(|m| m.on_delete == OnDelete::Remove);
+            if remove && self.memory.deletion.is_none() {
+                self.begin_delete("the manifest (onDelete: remove)".to_owned());
+            }
+        }
+        let done = self.memory.deletion.as_ref()?.done.clone();
+        match done {
+            Some(deleted) => self.after_delete(&deleted),
+            None => self.progress_delete(),
+        }
+    }
+
+    pub(crate) fn begin_delete(&mut self, by: String) {
+        self.tell(Severity::Warning, "deleting", format!("deleted by {by}: everything of it is removed"));
+        self.memory.trial = None;
+        self.memory.phase = Phase::Idle;
+        self.memory.deletion = Some(Deletion { by, at: self.now, spent: std::time::Duration::ZERO, done: None });
+    }
+
+    fn progress_delete(&mut self) -> Option<Did> {
+        if !self.engine_answers() {
+            return Some(Did::Delete);
+        }
+        let component = self.manifest().map(|m| m.app.clone());
+        let drain = component.as_ref().map_or(crate::lanes::REVERT_DRAIN, |c| c.stop.drain);
+        let grace = crate::capacity::grace(component.as_ref());
+        let mut drained: Vec<_> = self.world.sets.iter().map(|s| s.id.clone()).collect();
+        drained.retain(|s| self.is_drained(s, None, drain));
+        for set in drained {
+            self.actions.push(crate::action::Action::RemoveSet { set, grace });
+        }
+        if self.world.sets.is_empty() && self.world.gateway.live.is_some() {
+            self.actions.push(crate::action::Action::RemoveGateway);
+        }
+        if self.world.sets.is_empty() && self.world.gateway.live.is_none() {
+            self.finish_delete();
+        }
+        Some(Did::Delete)
+    }
+
+    /// Nothing is remembered but that this content does not start again by itself, while its manifest is still there.
+    fn finish_delete(&mut self) {
+        for revision in std::mem::take(&mut self.memory.kept) {
+            self.actions.push(crate::action::Action::ForgetRevision { revision });
+        }
+        let old = std::mem::take(&mut self.memory);
+        let Some(rollout) = self.asks() else { return };
+        let done = Some((rollout.revision.clone(), rollout.provisional.clone()));
+        self.memory.deletion = old.deletion.map(|d| Deletion { done, ..d });
+        self.memory.manifest = old.manifest;
+        self.memory.clock = old.clock;
+        self.memory.inbox = old.inbox;
+        self.memory.answers = old.answers;
+        (self.memory.seq, self.memory.last_set, self.memory.last_ordinal) = (old.seq, old.last_set, old.last_ordinal);
+    }
+
+    fn after_delete(&mut self, deleted: &(canaryd_rollout::RevisionId, canaryd_rollout::RevisionId)) -> Option<Did> {
+        match &self.world.desired {
+            Desired::Ready(r) if r.revision != deleted.0 && r.provisional != deleted.1 => {
+                self.memory.deletion = None;
+                None
+            }
+            Desired::Gone { .. } => {
+                self.memory = crate::memory::Memory::default();
+                Some(Did::Delete)
+            }
+            Desired::Ready(_) | Desired::Unknown => {
+                self.notes
+                    .push("deleted; the manifest is still there: change it, or retry, to start it again".to_owned());
+                self.heed_commands().or(Some(Did::Delete))
+            }
+        }
+    }
+}

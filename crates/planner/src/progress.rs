@@ -1,0 +1,292 @@
+//! The way forward, one phase at a time. Reached only when no safety step had anything to do.
+
+use std::time::Duration;
+
+use canaryd_rollout::Weight;
+
+use crate::action::Action;
+use crate::memory::{Crash, Kind, Passed, Phase, Push, Release, Trial, Watch};
+use crate::report::{Severity, Waiting};
+use crate::turn::{Did, Turn};
+
+impl Turn<'_> {
+    /// One step forward, if the phase allows one.
+    pub(crate) fn progress(&mut self) -> Option<Did> {
+        match self.memory.phase {
+            Phase::Idle => self.progress_idle(),
+            Phase::Preflight { .. } => self.progress_preflight(),
+            Phase::Installing => self.progress_installing(),
+            Phase::Starting => self.progress_starting(),
+            Phase::Observing { stage, .. } => self.progress_observing(stage),
+            Phase::Soaking { .. } => self.progress_soaking(),
+            Phase::Promoting { swapped: false } => self.progress_swap(),
+            Phase::Promoting { swapped: true } => self.progress_promoted(),
+            Phase::Reverting { .. } => self.progress_reverting(),
+        }
+    }
+
+    fn progress_idle(&mut self) -> Option<Did> {
+        let rollout = self.asks()?;
+        if self.production_is(rollout) || self.memory.deletion.is_some() {
+            return None;
+        }
+        if self.is_blocked(rollout) {
+            return None;
+        }
+        if self.previous_is(rollout) {
+            return Some(self.begin_undo("the manifest".to_owned()));
+        }
+        self.memory.phase = Phase::Preflight { since: self.now, waited: Duration::ZERO };
+        self.tell(Severity::Info, "preflight", format!("{} is asked for", rollout.version));
+        Some(Did::Move)
+    }
+
+    fn progress_preflight(&mut self) -> Option<Did> {
+        let asked = self.manifest()?;
+        if self.production_is(asked) || self.is_blocked(asked) {
+            self.memory.phase = Phase::Idle;
+            return Some(Did::Move);
+        }
+        if let Some((image, _)) = self.absent_image() {
+            let waits = Waiting::ImagePull { image: image.clone(), progress: None };
+            let busy = self.world.engine.busy.iter().filter(|b| matches!(b, Waiting::ImagePull { .. }));
+            let named: Vec<Waiting> = busy.cloned().collect();
+            self.waiting.extend(if named.is_empty() { vec![waits] } else { named });
+            let delta = self.delta;
+            let paused = self.memory.paused.is_some();
+            if let Phase::Preflight { waited, .. } = &mut self.memory.phase {
+                *waited += if paused { Duration::ZERO } else { delta };
+            }
+            return Some(Did::Wait);
+        }
+        if self.holds_progress() {
+            return Some(Did::Wait);
+        }
+        if !(self.world.slots.may_move && self.world.slots.may_start) {
+            self.wait_slot();
+            return Some(Did::Wait);
+        }
+        let kind = if self.memory.production.is_some() { Kind::Canary } else { Kind::Install };
+        let release = Release::of(self.manifest()?);
+        self.begin_trial(kind, release);
+        Some(Did::Move)
+    }
+
+    /// Puts a release on trial.
+    pub(crate) fn begin_trial(&mut self, kind: Kind, release: Release) {
+        let Some(manifest) = self.manifest() else { return };
+        let trial = Trial {
+            release: release.clone(),
+            crews: std::collections::BTreeMap::new(),
+            begun: self.now,
+            weight: Weight::ZERO,
+            stages: manifest.stages.clone(),
+            checks: manifest.checks.clone(),
+            analysis: manifest.analysis.clone(),
+            evidence: 1,
+            crash: None::<Crash>,
+            holds: 0,
+            unready: Duration::ZERO,
+            passed: std::collections::BTreeMap::new(),
+            push: None,
+            kind,
+        };
+        self.memory.phase = if trial.kind == Kind::Install { Phase::Installing } else { Phase::Starting };
+        self.memory.trial = Some(trial);
+        self.memory.kept.insert(release.revision.clone());
+        self.actions.push(Action::KeepImages { revision: release.revision });
+        self.tell(Severity::Info, "started", format!("{} is being started", release.version));
+    }
+
+    fn progress_installing(&mut self) -> Option<Did> {
+        let app = self.app_has_capacity(Weight::FULL);
+        let workers = self.first_workers_are_up();
+        if app && workers && self.asked_is_live() {
+            return Some(self.finish_install());
+        }
+        Some(Did::Wait)
+    }
+
+    fn progress_starting(&mut self) -> Option<Did> {
+        let trial = self.trial()?;
+        let at_once = !trial.is_canary();
+        let first = self.manifest()?.stages.iter().map(|s| s.weight).find(|w| *w > Weight::ZERO)?;
+        let weight = if at_once { Weight::FULL } else { first };
+        let app = self.app_has_capacity(weight);
+        let workers = at_once || self.some_workers_are_up();
+        if !(app && workers && self.trial_is_well()) || self.holds_progress() {
+            return Some(Did::Wait);
+        }
+        if at_once {
+            self.memory.phase = Phase::Promoting { swapped: false };
+            return Some(Did::Move);
+        }
+        if self.gateway_is_busy() {
+            return Some(Did::Wait);
+        }
+        self.renew_first_evidence();
+        self.enter_stage(0, self.memory.manual.is_none());
+        Some(Did::Move)
+    }
+
+    fn renew_first_evidence(&mut self) {
+        if let Some(set) = self.memory.canary_set() {
+            self.actions.push(Action::FreshEvidence { set });
+            self.renewed = true;
+        }
+    }
+
+    /// Grants a stage's weight and begins its time.
+    pub(crate) fn enter_stage(&mut self, stage: usize, grant: bool) {
+        let weight = self.stage_weight(stage);
+        let requests = self.requests().0;
+        let watch = Watch::begin(self.now, requests);
+        let last = stage == self.last_stage();
+        let Some(trial) = &mut self.memory.trial else { return };
+        if grant {
+            trial.weight = weight;
+        }
+        self.memory.phase = if last { Phase::Soaking { watch } } else { Phase::Observing { stage, watch } };
+        let message = format!("{}: stage {} of {}, {weight} %", self.version(), stage + 1, self.last_stage() + 1);
+        self.tell(Severity::Info, "stage-entered", message);
+    }
+
+    /// Remembers what became of a stage.
+    pub(crate) fn close_stage(&mut self, stage: usize, skipped: bool) {
+        let requests = self.requests().0;
+        let Some(watch) = self.watch() else { return };
+        let requests = requests.saturating_sub(watch.requests_before);
+        if let Some(trial) = &mut self.memory.trial {
+            trial.passed.insert(stage, Passed { observed: watch.observed, requests, skipped });
+        }
+    }
+
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        match self.memory.phase {
+            Phase::Observing { watch, .. } | Phase::Soaking { watch } => Some(watch),
+            Phase::Idle
+            | Phase::Preflight { .. }
+            | Phase::Installing
+            | Phase::Starting
+            | Phase::Promoting { .. }
+            | Phase::Reverting { .. } => None,
+        }
+    }
+
+    pub(crate) fn watch_mut(&mut self) -> Option<&mut Watch> {
+        match &mut self.memory.phase {
+            Phase::Observing { watch, .. } | Phase::Soaking { watch } => Some(watch),
+            Phase::Idle
+            | Phase::Preflight { .. }
+            | Phase::Installing
+            | Phase::Starting
+            | Phase::Promoting { .. }
+            | Phase::Reverting { .. } => None,
+        }
+    }
+
+    /// Adds the time since the last turn to the stage's observed time, if it counts: at the stage's weight, proven live,
+    /// with evidence read (at weight 0: with the set healthy), without a pause.
+    pub(crate) fn observe(&mut self) {
+        let Some(stage) = self.stage() else { return };
+        let Some(trial) = self.trial() else { return };
+        let at_weight = trial.weight == self.stage_weight(stage) && self.weight_is_live();
+        let seen = if trial.weight == Weight::ZERO { self.trial_is_well() } else { self.stale_evidence().is_none() };
+        let free = self.memory.paused.is_none() && self.memory.manual.is_none() && trial.crash.is_none();
+        let delta = self.delta;
+        if let Some(watch) = self.watch_mut().filter(|_| at_weight && seen && free) {
+            watch.observed += delta;
+        }
+    }
+
+    /// Weight of the stage after this one; at the last, its own.
+    pub(crate) fn next_stage_weight(&self, stage: usize) -> Weight {
+        let here = self.stage_weight(stage);
+        if self.granted() < here { here } else { self.stage_weight((stage + 1).min(self.last_stage())) }
+    }
+
+    fn progress_observing(&mut self, stage: usize) -> Option<Did> {
+        let pushed = self.trial()?.push.clone();
+        let target = match &pushed {
+            Some(Push::Stage { stage: to }) => (*to).min(self.last_stage()),
+            Some(Push::Finish { .. }) => self.last_stage(),
+            None if self.granted() < self.stage_weight(stage) => stage,
+            None => stage + 1,
+        };
+        let weight = self.stage_weight(target);
+        let forced = pushed.is_some();
+        let mut ready = forced || !self.holds_progress();
+        if !forced {
+            ready &= target == stage || self.has_observed(stage);
+            ready &= self.has_leave(weight);
+        }
+        if !ready || !self.can_raise(weight) {
+            return Some(Did::Wait);
+        }
+        self.close_stage(stage, forced);
+        if let (Some(Push::Stage { .. }), Some(trial)) = (&pushed, &mut self.memory.trial) {
+            trial.push = None;
+        }
+        self.enter_stage(target, true);
+        Some(Did::Move)
+    }
+
+    fn has_observed(&mut self, stage: usize) -> bool {
+        let (Some(watch), Some(limits)) = (self.watch(), self.manifest().and_then(|m| m.stages.get(stage).copied()))
+        else {
+            return false;
+        };
+        if !self.weight_is_live() {
+            let problem = self.world.gateway.problem.clone();
+            self.waiting.push(Waiting::GatewayLive { problem });
+        }
+        let left = limits.observe.saturating_sub(watch.observed);
+        if !left.is_zero() {
+            self.waiting.push(Waiting::Time { seconds: left.as_secs_f64().ceil() as u64 });
+        }
+        left.is_zero()
+    }
+
+    /// Capacity first, and not while too many old NGINX workers live. A lowering or an equal weight needs neither.
+    pub(crate) fn can_raise(&mut self, weight: Weight) -> bool {
+        if weight <= self.granted() {
+            return true;
+        }
+        let capacity = self.app_has_capacity(weight);
+        capacity && !self.gateway_is_busy()
+    }
+
+    /// A pause, an unwell production or a dead engine: no progress, all safety.
+    pub(crate) fn holds_progress(&mut self) -> bool {
+        if let Some(pause) = &self.memory.paused {
+            let by = pause.by.as_deref().unwrap_or("canaryd");
+            let why = format!("paused by {by} since {}: {}", crate::crash::clock(pause.at), pause.why);
+            self.waiting.push(Waiting::Resume { why });
+            return true;
+        }
+        self.unwell || !self.engine_answers()
+    }
+
+    fn progress_soaking(&mut self) -> Option<Did> {
+        let last = self.last_stage();
+        let finish = matches!(self.trial()?.push, Some(Push::Finish { .. }));
+        if self.granted() < Weight::FULL {
+            let ready = finish || (!self.holds_progress() && self.has_leave(Weight::FULL));
+            if !ready || !self.can_raise(Weight::FULL) {
+                return Some(Did::Wait);
+            }
+            self.enter_stage(last, true);
+            return Some(Did::Move);
+        }
+        let held = self.holds_progress() && !finish;
+        let app = self.app_has_capacity(Weight::FULL);
+        let workers = !held && self.all_workers_are_up();
+        let observed = finish || (self.has_observed(last) & self.has_leave(Weight::FULL));
+        if held || !(app && workers && observed && self.trial_is_well()) {
+            return Some(Did::Wait);
+        }
+        self.close_stage(last, finish);
+        self.memory.phase = Phase::Promoting { swapped: false };
+        Some(Did::Move)
+    }
+}

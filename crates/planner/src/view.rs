@@ -1,0 +1,256 @@
+//! The report: the same facts for every screen, the sentence first.
+
+use std::collections::BTreeMap;
+
+use canaryd_gateway::Lane;
+use canaryd_rollout::{ComponentName, Weight};
+
+use crate::crew::{Crews, count};
+use crate::memory::{Phase, Release};
+use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoView, VersionView, Waiting};
+use crate::turn::{Turn, is_running};
+
+impl Turn<'_> {
+    /// `None` when this name never had a manifest.
+    pub(crate) fn report(&self) -> Option<Report> {
+        let manifest = self.manifest()?;
+        let next = self.memory.next_weight();
+        let judge = self.judge();
+        let view = |r: &Release, since| VersionView { version: r.version.clone(), revision: r.revision.clone(), since };
+        let memory = &self.memory;
+        let clock = crate::crash::clock;
+        Some(Report {
+            name: manifest.name.clone(),
+            phase: memory.phase_name().to_owned(),
+            sentence: self.sentence(),
+            production: memory.production.as_ref().map(|d| view(&d.release, d.since)),
+            canary: memory.trial.as_ref().map(|t| view(&t.release, t.begun)),
+            previous: memory.previous.as_ref().map(|p| view(&p.release, p.left)),
+            live_weight: self.world.gateway.traffic().canary(),
+            wanted_weight: memory.asked.as_ref().map_or(Weight::ZERO, |a| a.traffic.canary()),
+            stages: self.stage_views(),
+            stage: self.stage(),
+            verdict: judge.map(|j| j.verdict(next)),
+            checks: judge.map(|j| j.reports(next)).unwrap_or_default(),
+            suspicion: judge.map(canaryd_verdict::Judge::suspicion),
+            suspicion_limit: judge.map(|_| 1.0 / manifest.analysis.alpha),
+            waiting: self.all_waiting(),
+            notes: self.all_notes(),
+            can: self.can(),
+            undo: self.undo_view(),
+            paused: memory
+                .paused
+                .as_ref()
+                .map(|p| format!("by {} since {}: {}", p.by.as_deref().unwrap_or("canaryd"), clock(p.at), p.why)),
+            manual: memory.manual.as_ref().map(|m| format!("{} % by {} since {}", m.weight, m.by, clock(m.at))),
+            outcome: memory.outcome.clone(),
+            replicas: self.replica_views(),
+        })
+    }
+
+    fn all_waiting(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.clone();
+        if let Some(why) = &self.world.engine.unreachable {
+            let why = format!("the container engine cannot be asked ({why}); what serves goes on serving");
+            waiting.insert(0, Waiting::Trouble { why });
+        }
+        waiting
+    }
+
+    fn all_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if let Some(problem) = &self.world.gateway.problem {
+            notes.push(format!("gateway: {problem}"));
+        }
+        if self.memory.orphaned {
+            let name = self.memory.name().map(ToString::to_string).unwrap_or_default();
+            notes.push(format!("orphaned: its manifest is gone; canaryd delete {name} stops it"));
+        }
+        let Some(manifest) = self.manifest() else { return notes };
+        if let Some(blocked) = self.memory.blocked.iter().find(|b| b.is_asked_by(manifest)) {
+            let production = self.production_version().unwrap_or_else(|| "none".to_owned());
+            let why = &blocked.why;
+            notes.push(format!(
+                "manifest asks for {}, which was taken off ({why}); production is {production}",
+                blocked.version
+            ));
+        }
+        if manifest.gateway.sticky.is_some() {
+            notes.push("sticky traffic is judged per request for now".to_owned());
+        }
+        notes
+    }
+
+    fn stage_views(&self) -> Vec<StageView> {
+        let Some(manifest) = self.manifest() else { return Vec::new() };
+        let here = self.stage();
+        let total = self.requests().0;
+        let view = |(index, stage): (usize, &canaryd_rollout::Stage)| {
+            let passed = self.trial().and_then(|t| t.passed.get(&index));
+            let watch = self.watch().filter(|_| here == Some(index));
+            let state = match (watch, passed) {
+                (Some(_), _) => StageState::Current,
+                (None, Some(_))
+                    if self.is_reverting() && self.trial().is_some_and(|t| t.passed.keys().last() == Some(&index)) =>
+                {
+                    StageState::Failed
+                }
+                (None, Some(p)) if p.skipped => StageState::Skipped,
+                (None, Some(_)) => StageState::Passed,
+                (None, None) if here.is_some_and(|h| index < h) => StageState::Skipped,
+                (None, None) => StageState::Ahead,
+            };
+            StageView {
+                weight: stage.weight,
+                observe: stage.observe,
+                observed: watch.map(|w| w.observed).or(passed.map(|p| p.observed)).unwrap_or_default(),
+                requests: watch
+                    .map(|w| total.saturating_sub(w.requests_before))
+                    .or(passed.map(|p| p.requests))
+                    .unwrap_or(0),
+                state,
+            }
+        };
+        manifest.stages.iter().enumerate().map(view).collect()
+    }
+
+    fn can(&self) -> Vec<String> {
+        let verbs: &[&str] = match (&self.memory.phase, self.memory.paused.is_some() || self.memory.manual.is_some()) {
+            (Phase::Observing { .. } | Phase::Soaking { .. }, true) => {
+                &["resume", "advance", "abort", "promote", "traffic"]
+            }
+            (Phase::Observing { .. } | Phase::Soaking { .. }, false) => {
+                &["abort", "pause", "advance", "promote", "traffic"]
+            }
+            (Phase::Preflight { .. } | Phase::Installing | Phase::Starting, _) => &["abort", "pause"],
+            (Phase::Promoting { swapped: false }, _) => &["abort"],
+            (Phase::Promoting { swapped: true } | Phase::Reverting { .. }, _) => &[],
+            (Phase::Idle, _) => return self.can_when_idle(),
+        };
+        verbs.iter().map(|v| (*v).to_owned()).collect()
+    }
+
+    fn can_when_idle(&self) -> Vec<String> {
+        let blocked = self.manifest().is_some_and(|m| self.is_blocked(m));
+        let undo = self.memory.previous.is_some() && self.undo_is_open();
+        let all = [("retry", blocked), ("undo", undo), ("restart", self.memory.production.is_some()), ("delete", true)];
+        all.into_iter().filter(|(_, sense)| *sense).map(|(verb, _)| verb.to_owned()).collect()
+    }
+
+    fn undo_view(&self) -> UndoView {
+        let Some(previous) = &self.memory.previous else {
+            return UndoView::Impossible { why: "there is no earlier version".to_owned() };
+        };
+        let version = previous.release.version.clone();
+        if !self.undo_is_open() {
+            return UndoView::Impossible { why: "rollbackWindow is over".to_owned() };
+        }
+        if previous.crews.is_empty() {
+            UndoView::Cold { version }
+        } else {
+            UndoView::Warm { version, until: previous.warm_until }
+        }
+    }
+
+    fn replica_views(&self) -> BTreeMap<ComponentName, BTreeMap<Lane, ReplicaCount>> {
+        let mut views = BTreeMap::new();
+        let production = self.memory.production.as_ref().map(|d| (Lane::Production, &d.crews));
+        let lane = if self.is_install() { Lane::Production } else { Lane::Canary };
+        let trial = self.memory.trial.as_ref().map(|t| (lane, &t.crews));
+        for (lane, crews) in production.into_iter().chain(trial) {
+            self.count_replicas(lane, crews, &mut views);
+        }
+        views
+    }
+
+    fn count_replicas(
+        &self,
+        lane: Lane,
+        crews: &Crews,
+        views: &mut BTreeMap<ComponentName, BTreeMap<Lane, ReplicaCount>>,
+    ) {
+        for (name, crew) in crews {
+            let up = crew.running().filter_map(|(o, _)| self.replica(&crew.set, o)).filter(|r| is_running(r)).count();
+            let numbers = ReplicaCount { healthy: self.healthy(crew), running: count(up), wanted: crew.size() };
+            views.entry(name.clone()).or_default().insert(lane, numbers);
+        }
+    }
+
+    /// Are users fine, do I have to do something?
+    fn sentence(&self) -> String {
+        let production = self.production_version();
+        let serves =
+            production.clone().map_or("nobody serves: requests get 503".to_owned(), |v| format!("{v} serves all"));
+        let version = self.version();
+        if self.memory.deletion.is_some() {
+            return "deleted; nothing of it serves.".to_owned();
+        }
+        match self.memory.phase {
+            Phase::Idle => self.idle_sentence(&serves),
+            Phase::Preflight { .. } => format!("{serves}. {version} is being prepared."),
+            Phase::Installing => {
+                format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
+            }
+            Phase::Starting => format!("{serves}. {version} is being started and gets no requests yet."),
+            Phase::Observing { .. } | Phase::Soaking { .. } => self.split_sentence(&version, production.as_deref()),
+            Phase::Promoting { swapped: false } => format!("{version} is healthy and takes over now."),
+            Phase::Promoting { swapped: true } => format!("{serves}. The change is being finished."),
+            Phase::Reverting { .. } => self.end_sentence(&serves),
+        }
+    }
+
+    fn split_sentence(&self, version: &str, production: Option<&str>) -> String {
+        let weight = self.world.gateway.traffic().canary();
+        let production = production.unwrap_or("nobody");
+        let split =
+            format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
+        let held = self.trial().and_then(|t| t.crash.as_ref());
+        let rest = match (held, self.next_need()) {
+            (Some(crash), _) => format!("{version} is off as a precaution: {}.", crash.what),
+            (None, Some(need)) => need,
+            (None, None) => "No sign of harm.".to_owned(),
+        };
+        format!("{split} {rest}")
+    }
+
+    fn next_need(&self) -> Option<String> {
+        self.waiting.iter().find_map(|w| match w {
+            Waiting::Resume { why } => Some(format!("It waits: {why}.")),
+            Waiting::Manual { why } => Some(format!("The weight is set by hand: {why}.")),
+            Waiting::Evidence { why } => Some(format!("Nothing can be said now: {why}.")),
+            Waiting::Environment { why } => Some(format!("It waits for its environment: {why}.")),
+            Waiting::Samples { need, .. } => {
+                let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;
+                Some(format!("No sign of harm; {need} more requests before {next} %."))
+            }
+            Waiting::ImagePull { .. }
+            | Waiting::Healthy { .. }
+            | Waiting::GatewayLive { .. }
+            | Waiting::Time { .. }
+            | Waiting::Drain { .. }
+            | Waiting::Slot { .. }
+            | Waiting::Workers { .. }
+            | Waiting::Trouble { .. }
+            | Waiting::Deletion { .. } => None,
+        })
+    }
+
+    fn idle_sentence(&self, serves: &str) -> String {
+        let blocked = self.manifest().is_some_and(|m| self.is_blocked(m));
+        if blocked { self.end_sentence(serves) } else { format!("{serves}.") }
+    }
+
+    fn end_sentence(&self, serves: &str) -> String {
+        let Some(o) = &self.memory.outcome else { return format!("{serves}.") };
+        let at = crate::crash::clock(o.at);
+        let fine = if self.memory.production.is_some() { "users are fine. " } else { "" };
+        let what = match o.outcome {
+            Outcome::Reverted | Outcome::Promoted => format!("{} was taken off at {at}", o.version),
+            Outcome::Aborted => format!("{} was aborted at {at}", o.version),
+            Outcome::Superseded => format!("{} gave way at {at}", o.version),
+            Outcome::Undone => format!("{} was undone at {at}", o.version),
+        };
+        let rest = if self.memory.production.is_some() { " Nothing to do tonight." } else { "" };
+        format!("{fine}{what}; {serves}.{rest}")
+    }
+}
