@@ -1,7 +1,18 @@
-.PHONY: help test lint
+.PHONY: help demo clean-demo test lint
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: ## Show the main job on real traffic; installs and builds what is missing (under three minutes once built)
+	scripts/bootstrap.sh
+	scripts/nginx-image.sh
+	scripts/images.sh
+	cargo build --locked -p canaryd
+	target/debug/canaryd demo --nginx-image canaryd-nginx:local
+
+clean-demo: ## Take away what the demo left: containers, networks, images
+	-target/debug/canaryd demo --clean
+	-docker image rm canaryd-demo:v1 canaryd-demo:v2 canaryd-demo:v3 canaryd-demo:v4 canaryd-demo:base
 
 lint: ## Formatting, and clippy with warnings as errors
 	cargo fmt --all --check
@@ -10,5 +21,6 @@ lint: ## Formatting, and clippy with warnings as errors
 test: ## Install what is missing, then lint and run every test
 	scripts/bootstrap.sh
 	scripts/nginx-image.sh
+	scripts/images.sh
 	$(MAKE) --no-print-directory lint
 	cargo nextest run --locked --workspace
