@@ -20,7 +20,7 @@ Example: canaryd --watch /etc/canaryd/manifests";
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
 #[command(name = "canaryd", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What every command understands.
     #[command(flatten)]

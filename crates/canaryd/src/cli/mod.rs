@@ -47,6 +47,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         log_to_stderr(args.log);
         return crate::daemon::run(args).await.map_err(|e| Failure::new(Exit::NoDaemon, format!("{e:#}")));
     };
+    if !cli.daemon.watch.is_empty() {
+        return Err(Failure::usage("--watch before a command starts the daemon: run them one by one"));
+    }
     if let Command::Demo(args) = command {
         return crate::demo::run(args).await.map_err(|e| Failure::new(Exit::No, format!("{e:#}")));
     }
@@ -113,5 +116,20 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn common_flags_stand_before_and_after_a_command() {
+        for line in ["canaryd --socket /x --ascii status", "canaryd status --socket /x --ascii"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(cli.common.ascii && cli.common.socket.is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_manifest_that_beginners_are_shown_is_valid() {
+        let source = canaryd_rollout::SourceText { name: "x.yaml".into(), text: screens::EIGHT_LINES.into() };
+        let parsed = canaryd_rollout::parse(&source, &std::collections::BTreeMap::new());
+        assert_eq!((parsed.drafts.len(), parsed.problems.len()), (1, 0), "{:?}", parsed.problems);
     }
 }

@@ -19,11 +19,6 @@ pub(crate) fn about(seconds: u64) -> String {
     fmt::duration(Duration::from_secs(seconds))
 }
 
-/// `12:19:41`, in UTC.
-pub(crate) fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S").to_string()
-}
-
 /// `2026-11-23 12:19:41 UTC`.
 pub(crate) fn date(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()

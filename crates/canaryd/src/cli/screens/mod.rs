@@ -12,7 +12,8 @@ mod status;
 pub(crate) use ending::render_ending;
 pub(crate) use event::render_event;
 pub(crate) use explain::render_explain;
-pub(crate) use first::render_first;
+#[cfg(test)]
+pub(crate) use first::EIGHT_LINES;
 pub(crate) use follow::render_follow;
 pub(crate) use plan::render_plan;
 pub(crate) use status::render_status;
