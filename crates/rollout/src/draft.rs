@@ -92,6 +92,9 @@ fn one(
     parsed: &mut Parsed,
 ) {
     let mut walk = Walk::new(source);
+    if let Some(root) = &document.root {
+        hide_values(&mut walk, root);
+    }
     for flaw in &document.flaws {
         let diagnostic = walk.error_in(flaw.span.clone(), "", flaw.message.clone());
         diagnostic.hint.clone_from(&flaw.hint);

@@ -196,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_interpolated_or_refused_without_panic(input in "[a-z$:{}?A-\\-é ]{0,40}") {
+        fn any_text_is_interpolated_or_refused_without_panic(input in "[a-zA:$?{}é -]{0,40}") {
             let _ = interpolate(&input, &lookup);
         }
 

@@ -41,3 +41,6 @@ pub use revision::{FORMAT, known_formats, revision_in};
 pub use schema::schema;
 pub use set_version::{SetVersionError, set_version};
 pub use spec::*;
+
+#[cfg(test)]
+mod manifest_tests;
