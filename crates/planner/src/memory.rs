@@ -535,6 +535,18 @@ impl Memory {
         }
     }
 
+    /// The revision that was last promoted.
+    #[must_use]
+    pub fn production_revision(&self) -> Option<RevisionId> {
+        self.production.as_ref().map(|p| p.release.revision.clone())
+    }
+
+    /// Whether everything of it was removed at somebody's request.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deletion.as_ref().is_some_and(|d| d.done.is_some())
+    }
+
     /// The last traffic asked for: what the gateway is to show, also after a restart of the daemon.
     #[must_use]
     pub fn asked(&self) -> Option<&Intent> {
