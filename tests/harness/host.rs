@@ -151,7 +151,8 @@ impl Host {
     /// Waits until this version is in production and nothing moves.
     pub async fn until_serving(&self, name: &str, version: &str) -> Report {
         let what = format!("{version} serves");
-        self.until(name, &what, |r| r.phase == "idle" && r.production.as_ref().is_some_and(|p| p.version == version)).await
+        self.until(name, &what, |r| r.phase == "idle" && r.production.as_ref().is_some_and(|p| p.version == version))
+            .await
     }
     /// Waits until this version's rollout has ended, and how.
     pub async fn until_ended(&self, name: &str, version: &str) -> OutcomeView {

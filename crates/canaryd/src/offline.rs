@@ -27,18 +27,28 @@ pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode>
     match link.swap_to_twin() {
         Ok(Some(twin)) => say(&format!("{name}: the all-production configuration {twin} is in place")),
         Ok(None) => say(&format!("{name}: the all-production configuration {current} was in place already")),
-        Err(LinkError::NoTwin) => bail!("generation {current} has no all-production twin; stop the canary's containers instead"),
+        Err(LinkError::NoTwin) => {
+            bail!("generation {current} has no all-production twin; stop the canary's containers instead")
+        }
         Err(error) => return Err(error.into()),
     }
     let masters = masters_of(&dir)?;
     if masters.is_empty() {
-        bail!("no NGINX of this gateway was found to signal; it lowers when it is next started or signalled: docker kill -s HUP {name}-gateway");
+        bail!(
+            "no NGINX of this gateway was found to signal; it lowers when it is next started or signalled: docker kill -s HUP {name}-gateway"
+        );
     }
     for master in masters {
-        kill_process(master, Signal::HUP)
-            .with_context(|| format!("cannot signal process {}: try as root, or docker kill -s HUP {name}-gateway", master.as_raw_nonzero()))?;
+        kill_process(master, Signal::HUP).with_context(|| {
+            format!(
+                "cannot signal process {}: try as root, or docker kill -s HUP {name}-gateway",
+                master.as_raw_nonzero()
+            )
+        })?;
     }
-    say(&format!("{name}: NGINX was told; new requests go to production within 150 ms. The daemon records this as an abort when it runs again"));
+    say(&format!(
+        "{name}: NGINX was told; new requests go to production within 150 ms. The daemon records this as an abort when it runs again"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,7 +65,9 @@ fn refuse_without_canary(dir: &Path, name: &RolloutName, current: GenerationId) 
     let Ok(text) = fs::read(&path) else { return Ok(()) };
     let Ok(intent) = serde_json::from_slice::<Intent>(&text) else { return Ok(()) };
     if intent.traffic.canary() == Weight::ZERO {
-        bail!("{name} has no canary with traffic: nothing to take off. To leave a promoted version, start the daemon and use: canaryd undo {name}");
+        bail!(
+            "{name} has no canary with traffic: nothing to take off. To leave a promoted version, start the daemon and use: canaryd undo {name}"
+        );
     }
     Ok(())
 }

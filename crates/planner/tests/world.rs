@@ -225,6 +225,10 @@ impl Sim {
         }
         assert!(self.last.as_ref().unwrap().actions.is_empty(), "{:?}", self.last.as_ref().unwrap().actions);
     }
+    fn canary_exists(&self) -> bool {
+        let set = self.memory.canary_set();
+        self.world.sets.iter().any(|s| Some(&s.id) == set.as_ref() && !s.replicas.is_empty())
+    }
     fn crash_canary(&mut self, cause: ExitCause) {
         let set = self.memory.canary_set().unwrap();
         let at = self.now;
@@ -310,4 +314,43 @@ fn delete_removes_everything() {
     assert!(sim.say(Verb::Delete).accepted);
     sim.until("deleted", |s| s.world.sets.is_empty() && s.world.gateway.live.is_none());
     sim.quiet();
+}
+
+/// Random events; law 1 at each step, and law 5 at the end of each history.
+#[test]
+fn ten_thousand_random_histories_keep_the_split_honest_and_abort_always_works() {
+    for seed in 1..=10_000_u64 {
+        let mut dice = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut roll = |n: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % n
+        };
+        let mut sim = Sim::new();
+        for _ in 0..30 {
+            match roll(14) {
+                0 => sim.ask("v2", "00000000a2"),
+                1 => sim.ask("v1", "00000000a1"),
+                2 => sim.ask("v3", "00000000a3"),
+                3 if sim.canary_exists() => sim.crash_canary(ExitCause::Itself),
+                4 if sim.canary_exists() => sim.crash_canary(ExitCause::Engine),
+                5 => drop(sim.say(Verb::Undo)),
+                6 => drop(sim.say(Verb::Advance)),
+                7 => drop(sim.say(Verb::Promote { reason: "test".to_owned() })),
+                8 => drop(sim.say(Verb::Retry)),
+                9 => drop(sim.say(Verb::Traffic { weight: Weight::FULL })),
+                10 => drop(sim.say(Verb::Restart)),
+                11 => drop(sim.say(Verb::Pause)),
+                12 => drop(sim.say(Verb::Resume)),
+                _ => (0..roll(8)).for_each(|_| sim.tick()),
+            }
+        }
+        sim.say(Verb::Abort);
+        if sim.memory.phase_name() != "promoting" {
+            assert_eq!(sim.world.gateway.traffic().canary(), Weight::ZERO, "seed {seed}");
+        }
+        sim.world.desired = Desired::Unknown;
+        sim.until(&format!("idle, seed {seed}"), |s| s.memory.phase_name() == "idle");
+    }
 }

@@ -129,7 +129,11 @@ impl Book {
             let places: Vec<String> =
                 candidates.iter().map(|(file, draft)| format!("{}:{}", file.display(), draft.line())).collect();
             let in_force = current.map(|e| e.file.clone());
-            self.problems.entry(candidates[0].0.clone()).or_default().push(conflict(name, &places, in_force.as_deref()));
+            self.problems.entry(candidates[0].0.clone()).or_default().push(conflict(
+                name,
+                &places,
+                in_force.as_deref(),
+            ));
             // Only the file that is in force may go on speaking for the name, and only with what it said before.
             return false;
         } else {

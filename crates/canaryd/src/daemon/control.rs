@@ -33,7 +33,9 @@ impl Control for Desk {
             problems.push(format!("error: {why}"));
         }
         if !house.can_write() {
-            problems.push("error: the journal cannot be written: weights can still be lowered, nothing else moves".to_owned());
+            problems.push(
+                "error: the journal cannot be written: weights can still be lowered, nothing else moves".to_owned(),
+            );
         }
         StatusPage {
             host: house.config.host.clone(),
@@ -54,8 +56,7 @@ impl Control for Desk {
     }
 
     async fn events(&self, name: Option<&RolloutName>, after: u64, limit: usize) -> Result<Vec<EventLine>, String> {
-        let filter =
-            EventFilter { name: name.map(ToString::to_string), after_seq: after, limit, newest: after == 0 };
+        let filter = EventFilter { name: name.map(ToString::to_string), after_seq: after, limit, newest: after == 0 };
         let events = self.0.journal.events(filter).await.map_err(|e| e.to_string())?;
         Ok(events.into_iter().filter_map(line_of).collect())
     }
@@ -79,8 +80,12 @@ impl Control for Desk {
         lock(&cell.waiting).remove(&id);
         match answered {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err("the daemon is stopping; the command is journalled and acts after the next start".to_owned()),
-            Err(_) => Err("the command is journalled, but no plan took it up within 5 s; see `canaryd status`".to_owned()),
+            Ok(Err(_)) => {
+                Err("the daemon is stopping; the command is journalled and acts after the next start".to_owned())
+            }
+            Err(_) => {
+                Err("the command is journalled, but no plan took it up within 5 s; see `canaryd status`".to_owned())
+            }
         }
     }
 

@@ -128,7 +128,8 @@ pub(crate) async fn run(house: Arc<House>) {
         }
         turn += 1;
         tick(&house, began.elapsed()).await;
-        if turn.is_multiple_of(60) && house.can_write()
+        if turn.is_multiple_of(60)
+            && house.can_write()
             && let Err(error) = house.journal.housekeeping(Timestamp::now()).await
         {
             tracing::warn!(%error, "old history could not be dropped");

@@ -107,7 +107,11 @@ fn as_seen(health: &canaryd_probe::Health) -> Health {
     }
 }
 
-async fn ring_on_change(cell: Arc<Cell>, mut health: watch::Receiver<canaryd_probe::Health>, cancel: CancellationToken) {
+async fn ring_on_change(
+    cell: Arc<Cell>,
+    mut health: watch::Receiver<canaryd_probe::Health>,
+    cancel: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,

@@ -165,7 +165,9 @@ fn drop_unneeded_pulls(house: &House) {
         .cells()
         .iter()
         .filter_map(|cell| lock(&cell.wish).rollout.clone())
-        .flat_map(|r| r.images.iter().filter(|(_, s)| **s == ImageState::Pending).map(|(n, _)| n.clone()).collect::<Vec<_>>())
+        .flat_map(|r| {
+            r.images.iter().filter(|(_, s)| **s == ImageState::Pending).map(|(n, _)| n.clone()).collect::<Vec<_>>()
+        })
         .collect();
     house.pulls.keep_only(&wanted);
 }

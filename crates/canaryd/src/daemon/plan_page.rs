@@ -133,14 +133,22 @@ fn steps(production: Option<&Rollout>, rollout: &Rollout) -> Vec<PlanStep> {
     let step = |title: &str, text: String| PlanStep { title: title.to_owned(), text };
     let replicas = rollout.app.replicas;
     let Some(production) = production else {
-        let text = format!("{replicas} of app, then all traffic as soon as one of them is healthy: there is no version to compare with");
+        let text = format!(
+            "{replicas} of app, then all traffic as soon as one of them is healthy: there is no version to compare with"
+        );
         return vec![step("install", text)];
     };
     let first = rollout.stages.iter().find(|s| s.weight > Weight::ZERO).map_or(1, |s| capacity(s.weight, replicas));
     let stages: Vec<String> =
         rollout.stages.iter().map(|s| format!("{} % {}", s.weight, fmt::duration(s.observe))).collect();
     vec![
-        step("start", format!("{first} at first, {replicas} before 100 %, beside the {} of {}", production.app.replicas, production.version)),
+        step(
+            "start",
+            format!(
+                "{first} at first, {replicas} before 100 %, beside the {} of {}",
+                production.app.replicas, production.version
+            ),
+        ),
         step("traffic", stages.join(" → ")),
         step(
             "finish",

@@ -180,15 +180,19 @@ async fn look_up(house: &Arc<House>, reference: &str, policy: PullPolicy, pull: 
     if pull == Pulling::Never {
         return match house.engine.image(reference).await {
             Ok(Some(image)) => ImageState::Present { id: image.id },
-            Ok(None) => ImageState::Missing { reason: format!("image {reference} is not in the engine; it would be pulled") },
+            Ok(None) => {
+                ImageState::Missing { reason: format!("image {reference} is not in the engine; it would be pulled") }
+            }
             Err(_) => ImageState::Pending,
         };
     }
     match (house.engine.image(reference).await, policy) {
         (Ok(Some(image)), PullPolicy::Missing | PullPolicy::Never) => ImageState::Present { id: image.id },
-        (Ok(None), PullPolicy::Never) => {
-            ImageState::Missing { reason: format!("image {reference} is not in the engine and `pull: never` forbids a pull; build it or pull it") }
-        }
+        (Ok(None), PullPolicy::Never) => ImageState::Missing {
+            reason: format!(
+                "image {reference} is not in the engine and `pull: never` forbids a pull; build it or pull it"
+            ),
+        },
         (Ok(_), PullPolicy::Missing | PullPolicy::Always) => house.pulls.pull(house, reference),
         // The engine is away: asked again when it is back.
         (Err(_), PullPolicy::Missing | PullPolicy::Always | PullPolicy::Never) => ImageState::Pending,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canaryd_journal::NewEvent;
-use canaryd_planner::{Action, Event, Memory, Plan, Severity, plan};
+use canaryd_planner::{Event, Plan, Severity, plan};
 use jiff::Timestamp;
 
 use super::bells::lock;
@@ -34,8 +34,9 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
 /// One turn; returns when to plan again at the latest.
 async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
     let Some(plan) = plan_and_commit(house, cell).await else { return Duration::from_secs(1) };
-    let Plan { actions, report, events, answers, next_wake, memory: _ } = plan;
+    let Plan { actions, report, events, answers, next_wake, memory } = plan;
     log_events(cell, &events);
+    let over = memory.is_deleted() && actions.is_empty() && lock(&cell.wish).gone.is_some();
     publish(house, cell, report);
     for action in actions {
         carry_out(house, cell, action);
@@ -46,7 +47,21 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
             let _ = waiting.send(answer);
         }
     }
+    if over {
+        forget(house, cell).await;
+    }
     next_wake
+}
+
+/// Nothing is left of it, and no manifest asks for it.
+async fn forget(house: &House, cell: &Cell) {
+    if let Err(error) = house.journal.forget(cell.name.as_str()).await {
+        tracing::warn!(%error, rollout = %cell.name, "a deleted rollout is still in the journal");
+    }
+    if let Err(error) = house.store.forget(&cell.name) {
+        tracing::warn!(%error, rollout = %cell.name, "the manifest of a deleted rollout is still kept");
+    }
+    house.remove_cell(&cell.name);
 }
 
 /// Plans and writes the new memory ahead of any action. When the journal cannot be written, only what lowers the
@@ -62,7 +77,9 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
         *memory = pretended.memory.clone();
         return Some(pretended);
     }
-    let durable = !decided.events.is_empty() || !decided.answers.is_empty() || !decided.memory.same_but_clock(&memory);
+    let durable = !decided.events.is_empty()
+        || !decided.answers.is_empty()
+        || decided.memory.without_clock() != memory.without_clock();
     if house.can_write() && durable {
         if let Err(why) = commit(house, cell, &decided).await {
             house.set_writable(false, &why);
@@ -72,6 +89,7 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
     }
     let freed = house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
     *memory = decided.memory.clone();
+    super::evidence::attend(cell, &memory);
     drop(memory);
     if freed {
         for other in house.cells() {
@@ -138,9 +156,4 @@ fn publish(house: &House, cell: &Cell, report: Option<canaryd_planner::Report>) 
     if changed {
         house.changed();
     }
-}
-
-/// Whether a plan ended the existence of a rollout: deleted, with nothing left to remember.
-pub(crate) fn is_over(memory: &Memory, actions: &[Action]) -> bool {
-    actions.is_empty() && memory.is_deleted()
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState};
-use canaryd_planner::{
-    Desired, EngineView, Exit, ExitCause, Memory, Replica, RunState, SetView, Slots, World,
-};
+use canaryd_planner::{Desired, EngineView, Exit, ExitCause, Memory, Replica, RunState, SetView, Slots, World};
 use canaryd_rollout::{Component, RevisionId, Rollout, SetId};
 
 use super::bells::lock;

@@ -25,7 +25,8 @@ const PORT: u16 = 18_080;
 /// # Errors
 /// No local engine, missing images, or a version that did not end as it should.
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
-    let endpoint = local_endpoint(None).context("the demo starts and stops containers, so it only runs against an engine on this host")?;
+    let endpoint = local_endpoint(None)
+        .context("the demo starts and stops containers, so it only runs against an engine on this host")?;
     let mut house = DemoHouse::new(&args, endpoint)?;
     house.clean().await?;
     if args.clean {

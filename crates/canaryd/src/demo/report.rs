@@ -88,7 +88,15 @@ pub(super) fn write(path: &Path, runs: &[Run]) -> Result<()> {
 
 /// Prints the table.
 pub(super) fn print(runs: &[Run], path: &Path) {
-    anstream::println!("\n{:<8} {:<10} {:>9} {:>8} {:>8}  {}", "version", "outcome", "requests", "failed", "harmed", "fault to 0 %");
+    anstream::println!(
+        "\n{:<8} {:<10} {:>9} {:>8} {:>8}  {}",
+        "version",
+        "outcome",
+        "requests",
+        "failed",
+        "harmed",
+        "fault to 0 %"
+    );
     for run in runs {
         let outcome = run.outcome.map_or("–", name);
         let zero = run.fault_to_zero_ms.map_or("–".to_owned(), |ms| format!("{:.2} s", seconds(ms)));

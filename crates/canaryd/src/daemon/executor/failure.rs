@@ -32,12 +32,8 @@ pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: R
 async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: &str) -> anyhow::Result<()> {
     private_dir(dir)?;
     let seen = house.observer.seen().observation;
-    let containers: Vec<ObservedContainer> = seen
-        .iter()
-        .flat_map(|o| &o.containers)
-        .filter(|c| c.rollout == cell.name && &c.set == set)
-        .cloned()
-        .collect();
+    let containers: Vec<ObservedContainer> =
+        seen.iter().flat_map(|o| &o.containers).filter(|c| c.rollout == cell.name && &c.set == set).cloned().collect();
     write_atomically(&dir.join("report.md"), report(cell, reason, &containers).as_bytes(), 0o600)?;
     if let Some(report) = lock(&cell.report).clone() {
         write_atomically(&dir.join("evidence.json"), &serde_json::to_vec_pretty(&report)?, 0o600)?;

@@ -142,8 +142,9 @@ fn plan_of(house: &House, cell: &Cell, goal: SetGoal) -> Result<SetPlan, String>
             &stored
         }
     };
-    let component =
-        rollout.component(&goal.component).ok_or_else(|| format!("revision {} has no {}", goal.revision, goal.component))?;
+    let component = rollout
+        .component(&goal.component)
+        .ok_or_else(|| format!("revision {} has no {}", goal.revision, goal.component))?;
     let image_id =
         image_id(rollout, &component.image).ok_or_else(|| format!("image {} is not resolved", component.image))?;
     Ok(SetPlan {

@@ -75,7 +75,8 @@ impl Gateway {
         let Some(generation) = current else { return };
         let Some(mut intent) = intent_of(&self.dir, generation) else { return };
         if generation.is_twin() {
-            self.lowered_offline = asked.is_some_and(|a| a.traffic.canary() > canaryd_rollout::Weight::ZERO && a.seq == intent.seq);
+            self.lowered_offline =
+                asked.is_some_and(|a| a.traffic.canary() > canaryd_rollout::Weight::ZERO && a.seq == intent.seq);
             intent.traffic = lowered(intent.traffic);
         }
         self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
@@ -128,7 +129,10 @@ impl Gateway {
         let Some(live) = &mut self.live else { return };
         let Ok(link) = link(&self.dir, &self.secrets, None) else { return };
         let Some(current) = link.current() else { return };
-        if current.is_twin() && current.original().to_string() == live.generation && live.intent.traffic.canary() > canaryd_rollout::Weight::ZERO {
+        if current.is_twin()
+            && current.original().to_string() == live.generation
+            && live.intent.traffic.canary() > canaryd_rollout::Weight::ZERO
+        {
             self.lowered_offline = true;
             live.intent.traffic = lowered(live.intent.traffic);
             live.generation = current.to_string();
@@ -312,7 +316,8 @@ impl Gateway {
         keep_intent(&self.dir, generation, wanted)?;
         let proven = link.apply(&whole, &lowered, &master, test).await?;
         tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
-        self.live = Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
+        self.live =
+            Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
         self.rendered_from = Some(settings);
         self.old_workers = self.old_workers.max(1);
         if link.sweep(GENERATIONS).is_ok() {
