@@ -44,6 +44,8 @@ impl Turn<'_> {
     fn progress_preflight(&mut self) -> Option<Did> {
         let asked = self.manifest()?;
         if self.production_is(asked) || self.is_blocked(asked) {
+            self.memory.paused = None;
+            self.memory.manual = None;
             self.memory.phase = Phase::Idle;
             return Some(Did::Move);
         }
