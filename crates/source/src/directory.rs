@@ -23,7 +23,8 @@ impl DirectorySource {
     /// Directories need not exist.
     #[must_use]
     pub fn start(dirs: Vec<PathBuf>) -> (Self, mpsc::Receiver<()>) {
-        let (_wake, wakes) = mpsc::channel(1);
+        let (wake, wakes) = mpsc::channel(1);
+        tokio::spawn(wake_every_second(wake));
         (Self { dirs }, wakes)
     }
 
@@ -35,5 +36,16 @@ impl DirectorySource {
     #[must_use]
     pub fn list(&self) -> Listing {
         list(&self.dirs, &BTreeSet::new())
+    }
+}
+
+/// Until events of the file system are used: whoever listens lists once a second. A full channel is a wake-up already.
+async fn wake_every_second(wake: mpsc::Sender<()>) {
+    let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        if let Err(mpsc::error::TrySendError::Closed(())) = wake.try_send(()) {
+            return;
+        }
     }
 }
