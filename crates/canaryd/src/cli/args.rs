@@ -60,7 +60,7 @@ pub(crate) struct DaemonFlags {
     /// Variables for manifests.
     #[command(flatten)]
     pub(crate) vars: VarFlags,
-    /// Observe and tell, but write nothing to Docker, NGINX or the journal
+    /// Observe and tell the first actions, but change nothing in Docker, NGINX or memories
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// So many rollouts move at a time
@@ -69,15 +69,12 @@ pub(crate) struct DaemonFlags {
     /// Docker's address [default: $DOCKER_HOST, else the current context]
     #[arg(long, value_name = "URL")]
     pub(crate) docker_host: Option<String>,
-    /// How health is asked: by address, through the gateway, or whichever works
+    /// How health is asked: by address (auto is the same for now), or through the gateway
     #[arg(long, value_enum, default_value_t = ReachChoice::Auto)]
     pub(crate) reach: ReachChoice,
     /// How log lines look [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     pub(crate) log: Option<LogFormat>,
-    /// Gateway image for manifests that name none
-    #[arg(long, value_name = "IMAGE")]
-    pub(crate) nginx_image: Option<String>,
 }
 
 /// Variables for manifests.
@@ -94,7 +91,7 @@ pub(crate) struct VarFlags {
 /// How containers are reached for health and the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReachChoice {
-    /// Whichever works, chosen once at the start.
+    /// By their addresses for now; later whichever works.
     Auto,
     /// By their addresses.
     Direct,

@@ -29,8 +29,6 @@ pub(crate) struct DaemonArgs {
     pub(crate) reach: ReachChoice,
     /// How log lines look.
     pub(crate) log: LogFormat,
-    /// Gateway image for manifests that name none.
-    pub(crate) nginx_image: Option<String>,
 }
 
 impl DaemonArgs {
@@ -52,7 +50,6 @@ impl DaemonArgs {
             docker_host: flags.docker_host,
             reach: flags.reach,
             log: flags.log.unwrap_or_else(log),
-            nginx_image: flags.nginx_image,
         })
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -129,6 +128,7 @@ pub(crate) async fn run(house: Arc<House>) {
         turn += 1;
         tick(&house, began.elapsed()).await;
         if turn.is_multiple_of(60)
+            && !house.config.dry_run
             && house.can_write()
             && let Err(error) = house.journal.housekeeping(Timestamp::now()).await
         {
@@ -307,10 +307,4 @@ impl Evidence {
             client: attempt.client,
         })
     }
-}
-
-/// The log directory of a gateway, for messages.
-#[must_use]
-pub(crate) fn log_dir(gateway_dir: &Path) -> std::path::PathBuf {
-    gateway_dir.join("log")
 }

@@ -73,6 +73,8 @@ pub(crate) struct Cell {
     pub(crate) bell: Bell,
     /// Held while planning and committing, never while acting.
     pub(crate) memory: tokio::sync::Mutex<Memory>,
+    /// When the memory was last committed by a plan of this run.
+    pub(crate) kept_at: Mutex<Option<std::time::Instant>>,
     pub(crate) wish: Mutex<Wish>,
     pub(crate) gateway: GatewayPort,
     pub(crate) health: HealthBoard,
@@ -153,6 +155,7 @@ impl House {
             name: name.clone(),
             bell: Bell::default(),
             memory: tokio::sync::Mutex::new(memory),
+            kept_at: Mutex::default(),
             wish: Mutex::default(),
             gateway: GatewayPort::default(),
             health: HealthBoard::default(),

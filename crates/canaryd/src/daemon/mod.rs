@@ -100,6 +100,9 @@ async fn close(house: &Arc<House>) {
     if tokio::time::timeout(FAREWELL, house.tasks.wait()).await.is_err() {
         tracing::warn!("some operations were still under way; the next start takes them up again");
     }
+    if house.config.dry_run {
+        return;
+    }
     for cell in house.cells() {
         let memory = cell.memory.lock().await;
         if let Ok(json) = serde_json::to_string(&*memory)

@@ -1,10 +1,10 @@
 //! The reconcile of one rollout: observe, plan, commit, act. At most one runs at a time for a name; triggers merge.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use canaryd_journal::NewEvent;
-use canaryd_planner::{Event, Plan, Severity, plan};
+use canaryd_planner::{Event, Memory, Plan, Severity, plan};
 use jiff::Timestamp;
 
 use super::bells::lock;
@@ -14,6 +14,8 @@ use super::world::world_of;
 
 /// Never plans again sooner than this without a ring, whatever a plan asks for.
 const SHORTEST_WAKE: Duration = Duration::from_millis(50);
+/// A kill loses at most this much observed time.
+const CLOCK_KEPT_EVERY: Duration = Duration::from_secs(10);
 
 /// Reconciles one rollout until it is gone or the daemon stops.
 pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
@@ -73,19 +75,17 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
     let mut decided = plan(&memory, &world, Timestamp::now());
     if house.config.dry_run {
         house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
-        let pretended = super::dry_run::pretend(house, cell, decided);
+        let pretended = super::dry_run::pretend(cell, decided);
         *memory = pretended.memory.clone();
         return Some(pretended);
     }
-    let durable = !decided.events.is_empty()
-        || !decided.answers.is_empty()
-        || decided.memory.without_clock() != memory.without_clock();
-    if house.can_write() && durable {
-        if let Err(why) = commit(house, cell, &decided).await {
-            house.set_writable(false, &why);
-            let world = world_of(house, cell, &memory, slots);
-            decided = plan(&memory, &world, Timestamp::now());
-        }
+    if house.can_write()
+        && must_be_kept(cell, &memory, &decided)
+        && let Err(why) = commit(house, cell, &decided).await
+    {
+        house.set_writable(false, &why);
+        let world = world_of(house, cell, &memory, slots);
+        decided = plan(&memory, &world, Timestamp::now());
     }
     let freed = house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
     *memory = decided.memory.clone();
@@ -99,10 +99,21 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
     Some(decided)
 }
 
+/// Observed time alone is kept every ten seconds (docs/adr/0002); everything else before it acts.
+fn must_be_kept(cell: &Cell, before: &Memory, decided: &Plan) -> bool {
+    let news = !decided.events.is_empty() || !decided.answers.is_empty();
+    if news || decided.memory.without_clock() != before.without_clock() {
+        return true;
+    }
+    let recent = lock(&cell.kept_at).is_some_and(|at| at.elapsed() < CLOCK_KEPT_EVERY);
+    decided.memory != *before && !recent
+}
+
 async fn commit(house: &House, cell: &Cell, decided: &Plan) -> Result<(), String> {
     let json = serde_json::to_string(&decided.memory).map_err(|e| e.to_string())?;
     let events = decided.events.iter().map(new_event).collect();
     house.journal.commit_plan(cell.name.as_str(), json, events, Timestamp::now()).await.map_err(|e| e.to_string())?;
+    *lock(&cell.kept_at) = Some(Instant::now());
     Ok(())
 }
 

@@ -19,6 +19,9 @@ const LINES: u32 = 10_000;
 pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: RevisionId, reason: String) {
     let (house, cell) = (Arc::clone(house), Arc::clone(cell));
     house.tasks.clone().spawn(async move {
+        if is_saved(&house, &format!("{}-{revision}-{set}-", cell.name)) {
+            return;
+        }
         let at = Timestamp::now().strftime("%Y%m%dT%H%M%S");
         let dir = house.store.failures_dir().join(format!("{}-{revision}-{set}-{at}", cell.name));
         if let Err(error) = save_into(&house, &cell, &dir, &set, &reason).await {
@@ -34,7 +37,6 @@ async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: 
     let seen = house.observer.seen().observation;
     let containers: Vec<ObservedContainer> =
         seen.iter().flat_map(|o| &o.containers).filter(|c| c.rollout == cell.name && &c.set == set).cloned().collect();
-    write_atomically(&dir.join("report.md"), report(cell, reason, &containers).as_bytes(), 0o600)?;
     if let Some(report) = lock(&cell.report).clone() {
         write_atomically(&dir.join("evidence.json"), &serde_json::to_vec_pretty(&report)?, 0o600)?;
     }
@@ -42,7 +44,16 @@ async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: 
         let text = logs_of(house, container).await;
         write_atomically(&dir.join(format!("{}.log", container.name)), text.as_bytes(), 0o600)?;
     }
-    Ok(())
+    // Last: it marks the bundle as whole.
+    write_atomically(&dir.join("report.md"), report(cell, reason, &containers).as_bytes(), 0o600)
+}
+
+/// The planner asks twice, so that a kill in between loses nothing; a whole bundle of the set is enough.
+fn is_saved(house: &House, prefix: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(house.store.failures_dir()) else { return false };
+    entries
+        .filter_map(Result::ok)
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(prefix) && entry.path().join("report.md").exists())
 }
 
 async fn logs_of(house: &House, container: &ObservedContainer) -> String {
