@@ -273,7 +273,9 @@ fn feed(digest: &mut Sha256, node: &Node) {
         }
         Value::List(items) => {
             digest.update(format!("l{}:", items.len()));
-            items.iter().for_each(|item| feed(digest, item));
+            for item in items {
+                feed(digest, item);
+            }
         }
         Value::Map(entries) => {
             let mut sorted: Vec<_> = entries.iter().collect();

@@ -270,8 +270,8 @@ impl Walk<'_> {
     }
 
     /// One text or several.
-    pub(crate) fn one_or_more(&mut self, at: &At) -> Option<Vec<String>> {
-        Some(at.items().iter().filter_map(|item| self.text(item)).collect())
+    pub(crate) fn one_or_more(&mut self, at: &At) -> Vec<String> {
+        at.items().iter().filter_map(|item| self.text(item)).collect()
     }
 
     /// A mapping of texts.

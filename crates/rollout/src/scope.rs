@@ -22,7 +22,13 @@ struct Scope<'a> {
     given: &'a BTreeMap<String, String>,
     vars: BTreeMap<String, String>,
     version: Option<String>,
-    files: Vec<Option<BTreeMap<String, String>>>,
+    files: Vec<FromFiles>,
+}
+
+/// Variables of the env files of one component.
+enum FromFiles {
+    Unread,
+    Read(BTreeMap<String, String>),
 }
 
 impl Scope<'_> {
@@ -36,8 +42,8 @@ impl Scope<'_> {
         }
         for file in &self.files {
             match file {
-                None => return Lookup::NotYet,
-                Some(variables) => {
+                FromFiles::Unread => return Lookup::NotYet,
+                FromFiles::Read(variables) => {
                     if let Some(value) = variables.get(name) {
                         return Lookup::Found(value);
                     }
@@ -133,11 +139,11 @@ impl Filler<'_, '_> {
         path: &str,
         scope: &Scope,
         files: FileVariables,
-    ) -> Option<Option<BTreeMap<String, String>>> {
+    ) -> Option<FromFiles> {
         let node = child(component, "envFiles")?;
         self.node(node, &format!("{path}.envFiles"), scope);
         let names: Vec<String> = node.items().iter().filter_map(|n| n.text().map(str::to_owned)).collect();
-        (!names.is_empty()).then(|| files(&names))
+        (!names.is_empty()).then(|| files(&names).map_or(FromFiles::Unread, FromFiles::Read))
     }
 
     fn each_field(&mut self, node: &mut Node, mut visit: impl FnMut(&mut Self, &str, &mut Node)) {

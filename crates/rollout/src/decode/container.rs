@@ -32,8 +32,8 @@ pub(super) fn container(walk: &mut Walk, f: &Fields) -> Container {
         files: Vec::new(),
         networks: sorted(f.read(walk, "networks", names)),
         extra_hosts: sorted(f.read(walk, "extraHosts", extra_hosts)),
-        dns: f.read(walk, "dns", addresses).unwrap_or_default(),
-        dns_search: f.read(walk, "dnsSearch", Walk::one_or_more).unwrap_or_default(),
+        dns: f.read(walk, "dns", |w, at| Some(addresses(w, at))).unwrap_or_default(),
+        dns_search: f.read(walk, "dnsSearch", |w, at| Some(w.one_or_more(at))).unwrap_or_default(),
         resources: f.read(walk, "resources", resources).unwrap_or_default(),
         devices: sorted(f.read(walk, "devices", devices)),
         gpus: f.read(walk, "gpus", gpus),
@@ -86,9 +86,9 @@ pub(super) fn docker_name(walk: &mut Walk, at: &At) -> Option<String> {
     walk.text_that(at, "letters, digits, _, . and -, starting with a letter or a digit", mounts::is_docker_name)
 }
 
-fn addresses(walk: &mut Walk, at: &At) -> Option<Vec<String>> {
+fn addresses(walk: &mut Walk, at: &At) -> Vec<String> {
     let legal = |t: &str| t.parse::<std::net::IpAddr>().is_ok();
-    Some(at.items().iter().filter_map(|item| walk.text_that(item, "must be an IP address", legal)).collect())
+    at.items().iter().filter_map(|item| walk.text_that(item, "must be an IP address", legal)).collect()
 }
 
 fn environment(walk: &mut Walk, at: &At) -> Option<BTreeMap<String, String>> {

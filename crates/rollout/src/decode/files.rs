@@ -65,13 +65,12 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, &'static str> {
                 let next = chars.next().ok_or("ends with a backslash")?;
                 word.get_or_insert_default().push(next);
             }
-            (Some(_), _) => word.get_or_insert_default().push(c),
             (None, '"' | '\'') => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
             (None, _) if c.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
+            (Some(_) | None, _) => word.get_or_insert_default().push(c),
         }
     }
     if quote.is_some() {

@@ -105,15 +105,12 @@ fn check_source(walk: &mut Walk, at: &At, mount: &Mount) -> Option<()> {
 
 /// `tmpfs`: a path, a list of paths, or a mapping of paths to options.
 pub(super) fn tmpfs(walk: &mut Walk, at: &At) -> Option<BTreeMap<String, String>> {
-    let found: BTreeMap<_, _> = match &at.node.value {
-        Value::Map(_) => walk.map_of_texts(at)?,
-        _ => {
-            let texts = walk.one_or_more(at)?;
-            let split = |t: &String| {
-                t.split_once(':').map_or((t.clone(), String::new()), |(p, o)| (p.to_owned(), o.to_owned()))
-            };
-            texts.iter().map(split).collect()
-        }
+    let found: BTreeMap<_, _> = if matches!(at.node.value, Value::Map(_)) {
+        walk.map_of_texts(at)?
+    } else {
+        let split =
+            |t: &String| t.split_once(':').map_or((t.clone(), String::new()), |(p, o)| (p.to_owned(), o.to_owned()));
+        walk.one_or_more(at).iter().map(split).collect()
     };
     if let Some(bad) = found.keys().find(|p| !p.starts_with('/')) {
         walk.error(at, format!("{bad} in tmpfs must be an absolute path"));
