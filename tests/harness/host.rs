@@ -240,7 +240,7 @@ pub fn load(port: u16, rate: f64, keep_alive: bool) -> Load {
         count: None,
         connections: 30,
         keep_alive,
-        mix: vec![RequestKind::get("/"), RequestKind::post("/echo", "an order")],
+        mix: RequestKind::of_many_clients(500, &[RequestKind::get("/"), RequestKind::post("/echo", "an order")]),
         timeout: Duration::from_secs(10),
         seed: 11,
     };

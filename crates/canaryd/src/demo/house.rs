@@ -168,7 +168,7 @@ spec:
             count: None,
             connections: 40,
             keep_alive: true,
-            mix: vec![RequestKind::get("/"), RequestKind::post("/echo", "an order")],
+            mix: RequestKind::of_many_clients(500, &[RequestKind::get("/"), RequestKind::post("/echo", "an order")]),
             timeout: Duration::from_secs(10),
             seed: 7,
         };

@@ -70,6 +70,19 @@ impl RequestKind {
         self
     }
 
+    /// `kinds` as a proxy on this host forwards them for `clients` people (up to 512), each with an address of its own in
+    /// `X-Forwarded-For`: who judges by client must not take a whole population for one. The addresses are those that RFC 5737
+    /// keeps for examples.
+    #[must_use]
+    pub fn of_many_clients(clients: u16, kinds: &[Self]) -> Vec<Self> {
+        let address = |n: u16| match n / 256 {
+            0 => format!("198.51.100.{}", n % 256),
+            _ => format!("203.0.113.{}", n % 256),
+        };
+        let of_one = |n: u16| kinds.iter().map(move |kind| kind.clone().header("X-Forwarded-For", &address(n)));
+        (0..clients.min(512)).flat_map(of_one).collect()
+    }
+
     fn request(&self, target: SocketAddr, keep_alive: bool) -> Result<Request<Full<Bytes>>, LoadRefused> {
         let bad = |reason: String| LoadRefused::BadRequest { kind: self.to_string(), reason };
         if !self.path.starts_with('/') {

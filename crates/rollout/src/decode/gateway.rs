@@ -22,7 +22,8 @@ pub(super) fn default_gateway() -> Gateway {
         networks: Vec::new(),
         expose: Expose::default(),
         sticky: None,
-        trusted_proxies: Vec::new(),
+        // Loopback ports are reached by programs of this host only: what they say of their clients is believed.
+        trusted_proxies: vec![LOOPBACK.to_string()],
         force: None,
         limits: default_limits(),
         snippets: Snippets::default(),
@@ -50,7 +51,9 @@ pub(super) fn gateway(walk: &mut Walk, at: &At) -> Option<Gateway> {
         networks: f.read(walk, "networks", |w, at| w.list(at, docker_name)).unwrap_or_default(),
         expose: f.read(walk, "expose", expose).unwrap_or_default(),
         sticky: f.read(walk, "sticky", sticky),
-        trusted_proxies: f.read(walk, "trustedProxies", |w, at| w.list(at, cidr)).unwrap_or_default(),
+        trusted_proxies: f
+            .read(walk, "trustedProxies", |w, at| w.list(at, cidr))
+            .unwrap_or(base.trusted_proxies),
         force: f.read(walk, "force", |w, at| {
             let f = Fields::open(w, at, &shapes::FORCE)?;
             Some(Force { header: f.read(w, "header", header)? })

@@ -39,9 +39,10 @@ pub(crate) const GATEWAY: Shape = Shape {
             "trustedProxies",
             Kind::List(&Kind::Text),
             "[10.0.0.0/8]",
-            "Networks (CIDR) of proxies in front whose X-Forwarded-* is believed.",
+            "Networks (CIDR) of proxies in front whose X-Forwarded-* is believed. 127.0.0.1 means a proxy on this host, and counts \
+             while every address of `listen` is a loopback one.",
         )
-        .default("[]"),
+        .default("[127.0.0.1]"),
         Field::new(
             "force",
             Kind::Object(&FORCE),
