@@ -5,8 +5,8 @@ use std::time::Duration;
 use canaryd_rollout::{CanaryReplicas, Component, ComponentName, Order, Weight};
 
 use crate::crew::{Crew, Wish};
-use crate::memory::Kind;
 use crate::report::Waiting;
+use crate::trial::Kind;
 use crate::turn::Turn;
 
 impl Turn<'_> {

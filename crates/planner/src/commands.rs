@@ -3,8 +3,11 @@
 use canaryd_rollout::Weight;
 
 use crate::action::{Action, Answer, Command, Verb};
-use crate::memory::{Kind, Manual, Pause, Phase, Push, Release};
+use crate::memory::{Manual, Pause};
+use crate::phase::Phase;
+use crate::release::Release;
 use crate::report::{Outcome, Severity};
+use crate::trial::{Kind, Push};
 use crate::turn::{Did, Turn};
 
 /// Answers that are remembered.
@@ -40,8 +43,7 @@ impl Turn<'_> {
         if !self.world.gateway.lowered_offline || !weighty {
             return None;
         }
-        let reason = "rolled back offline".to_owned();
-        Some(self.take_off(Outcome::Aborted, reason, None, Some("offline".to_owned())))
+        Some(self.take_off(Outcome::Aborted, "rolled back offline", None, Some("offline".to_owned())))
     }
 
     fn stale(&self, command: &Command) -> Option<String> {
@@ -65,11 +67,10 @@ impl Turn<'_> {
             Verb::Advance => self.advance(),
             Verb::Promote { reason } => self.promote(reason),
             Verb::Pause => self.pause(command),
-            Verb::Resume => self.resume(),
+            Verb::Resume => Ok(self.resume()),
             Verb::Abort => self.abort(command, did),
-            Verb::Undo => self.undo(command, did),
             Verb::Rollback if self.can_abort() => self.abort(command, did),
-            Verb::Rollback => self.undo(command, did),
+            Verb::Undo | Verb::Rollback => self.undo(command, did),
             Verb::Retry => self.retry(),
             Verb::Restart => self.restart(did),
             Verb::Traffic { weight } => self.traffic(command, *weight),
@@ -153,19 +154,19 @@ impl Turn<'_> {
         Ok(format!("{} is paused; the checks go on and can still take it off; resume goes on", self.version()))
     }
 
-    fn resume(&mut self) -> Reply {
+    fn resume(&mut self) -> String {
         let had = self.memory.paused.take().is_some() | self.memory.manual.is_some();
         if self.memory.manual.take().is_some() {
             self.reenter();
         }
         self.forgive_environment();
-        if let Some(watch) = self.watch_mut().filter(|_| had) {
+        if let Some(watch) = self.memory.phase.watch_mut().filter(|_| had) {
             watch.spent = std::time::Duration::ZERO;
         }
         if had {
             self.tell(Severity::Info, "resumed", format!("{} goes on", self.version()));
         }
-        Ok(if had { format!("{} goes on by itself", self.version()) } else { "it was not paused".to_owned() })
+        if had { format!("{} goes on by itself", self.version()) } else { "it was not paused".to_owned() }
     }
 
     fn can_abort(&self) -> bool {
@@ -191,7 +192,7 @@ impl Turn<'_> {
             .comment
             .clone()
             .map_or_else(|| format!("by {}", command.actor), |c| format!("by {}: {c}", command.actor));
-        *did = Some(self.take_off(Outcome::Aborted, reason, None, Some(command.actor.clone())));
+        *did = Some(self.take_off(Outcome::Aborted, &reason, None, Some(command.actor.clone())));
         Ok(format!("{version} goes to 0 % now and is stopped when drained; {serves}"))
     }
 
@@ -251,7 +252,7 @@ impl Turn<'_> {
                 )),
             };
         }
-        let Some(release) = self.memory.production.as_ref().map(|d: &crate::memory::Deployed| d.release.clone()) else {
+        let Some(release) = self.memory.production.as_ref().map(|d| d.release.clone()) else {
             return Err("nothing is in production, so there is nothing to restart".to_owned());
         };
         let Release { version, .. } = release.clone();

@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::action::Action;
 use crate::crew::{Crew, Member};
-use crate::memory::{Crash, Kind, Pause, Phase, Watch};
+use crate::memory::Pause;
+use crate::phase::{Phase, Watch};
 use crate::report::{Outcome, Severity, Waiting};
+use crate::trial::{Crash, Kind};
 use crate::turn::{Did, Turn, is_healthy, is_running};
 use crate::world::{Exit, ExitCause, Health, Replica};
 
@@ -84,7 +86,7 @@ impl Turn<'_> {
     fn blame(&mut self, news: &News) -> Did {
         let what = describe(news);
         let reason = if self.is_serving() { what } else { format!("{what}, before it was healthy") };
-        self.take_off(Outcome::Reverted, reason, None, None)
+        self.take_off(Outcome::Reverted, &reason, None, None)
     }
 
     fn exits_of(&self, news: &News) -> u32 {
@@ -237,7 +239,7 @@ impl Turn<'_> {
         });
         if production_is_well {
             let reason = format!("{component} became unhealthy: {why}");
-            return Some(self.take_off(Outcome::Reverted, reason, None, None));
+            return Some(self.take_off(Outcome::Reverted, &reason, None, None));
         }
         self.unwell = true;
         let why = format!("{component} is unhealthy in production, too ({why}); this version is not blamed");

@@ -6,8 +6,9 @@ use canaryd_rollout::{ImageState, OnInconclusive};
 use jiff::SignedDuration;
 
 use crate::evidence::Leave;
-use crate::memory::{Phase, Push};
+use crate::phase::Phase;
 use crate::report::{Outcome, Severity, Waiting};
+use crate::trial::Push;
 use crate::turn::{Did, Turn};
 
 /// A paused rollout is named to a person once a day.
@@ -47,7 +48,7 @@ impl Turn<'_> {
                 format!("image {image} was not there within {}; try again with canaryd retry {name}", words(limit))
             }
         };
-        Some(self.take_off(Outcome::Reverted, reason, None, None))
+        Some(self.take_off(Outcome::Reverted, &reason, None, None))
     }
 
     fn heed_trouble(&mut self) -> Option<Did> {
@@ -55,7 +56,7 @@ impl Turn<'_> {
         let ours = |set| trial.crews.values().any(|c| &c.set == set);
         let trouble = self.world.engine.troubles.iter().find(|t| ours(&t.set))?;
         if trouble.is_final {
-            return Some(self.take_off(Outcome::Reverted, trouble.what.clone(), None, None));
+            return Some(self.take_off(Outcome::Reverted, &trouble.what, None, None));
         }
         self.waiting.push(Waiting::Trouble { why: format!("{}; it is tried again", trouble.what) });
         None
@@ -81,7 +82,7 @@ impl Turn<'_> {
             self.tell(Severity::Notify, "degraded", format!("{reason}; the healthy ones serve"));
             return Some(self.finish_install());
         }
-        Some(self.take_off(Outcome::Reverted, reason, None, None))
+        Some(self.take_off(Outcome::Reverted, &reason, None, None))
     }
 
     /// A stage that is not through within `maxDuration`.
@@ -93,7 +94,7 @@ impl Turn<'_> {
         }
         let limits = *self.manifest()?.stages.get(stage)?;
         let delta = self.delta;
-        let watch = self.watch_mut()?;
+        let watch = self.memory.phase.watch_mut()?;
         watch.spent += delta;
         let (spent, observed) = (watch.spent, watch.observed);
         if spent < limits.max_duration.max(limits.observe) {
@@ -102,21 +103,21 @@ impl Turn<'_> {
         let next = self.next_stage_weight(stage);
         match self.leave(next) {
             Leave::Granted if observed >= limits.observe => None,
-            Leave::Granted => self.give_pause(format!(
+            Leave::Granted => Some(self.give_pause(format!(
                 "stage {} was observed for {} only, of {}, within {}",
                 stage + 1,
                 words(observed),
                 words(limits.observe),
                 words(limits.max_duration)
-            )),
-            Leave::Silent(why) => self.give_pause(why),
+            ))),
+            Leave::Silent(why) => Some(self.give_pause(why)),
             Leave::Samples { check, have, need } => self.inconclusive(stage, &check, have, need),
         }
     }
 
-    fn give_pause(&mut self, why: String) -> Option<Did> {
+    fn give_pause(&mut self, why: String) -> Did {
         self.pause_itself(why);
-        Some(Did::Wait)
+        Did::Wait
     }
 
     fn inconclusive(&mut self, stage: usize, check: &str, have: u64, need: u64) -> Option<Did> {
@@ -126,8 +127,8 @@ impl Turn<'_> {
             words(limits.max_duration)
         );
         match self.manifest()?.analysis.on_inconclusive {
-            OnInconclusive::Pause => self.give_pause(why),
-            OnInconclusive::Revert => Some(self.take_off(Outcome::Reverted, why, Some(check.to_owned()), None)),
+            OnInconclusive::Pause => Some(self.give_pause(why)),
+            OnInconclusive::Revert => Some(self.take_off(Outcome::Reverted, &why, Some(check.to_owned()), None)),
             OnInconclusive::Promote => {
                 self.tell(Severity::Warning, "inconclusive", format!("{why}; the manifest says to go on"));
                 let last = stage == self.last_stage();
@@ -147,7 +148,7 @@ pub(crate) fn words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..=119 => format!("{seconds} s"),
-        120..=7199 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        120..=7199 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         120..=7199 => format!("{} min {} s", seconds / 60, seconds % 60),
         7200.. => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }

@@ -7,7 +7,7 @@ use canaryd_rollout::{Component, ComponentName, Order};
 use crate::action::{Action, SetGoal};
 use crate::capacity::grace;
 use crate::crew::{Crew, Crews, Wish, count};
-use crate::memory::Release;
+use crate::release::Release;
 use crate::turn::{Turn, occupies};
 use crate::world::{Replica, SetView};
 

@@ -105,7 +105,7 @@ impl<'a> Turn<'a> {
         match self.judge()?.verdict(None) {
             Verdict::Fail { check, reason } => {
                 let sentence = format!("{check}: {reason}");
-                Some(self.take_off(Outcome::Reverted, sentence, Some(check), None))
+                Some(self.take_off(Outcome::Reverted, &sentence, Some(check), None))
             }
             Verdict::Pass | Verdict::Inconclusive { .. } | Verdict::Hold { .. } => None,
         }

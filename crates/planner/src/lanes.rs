@@ -15,7 +15,8 @@ use jiff::SignedDuration;
 
 use crate::action::Action;
 use crate::crew::Crew;
-use crate::memory::{Kind, Release};
+use crate::release::Release;
+use crate::trial::Kind;
 use crate::turn::{Turn, is_healthy, is_running};
 use crate::world::{Health, Replica};
 

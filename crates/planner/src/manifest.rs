@@ -2,7 +2,9 @@
 
 use canaryd_rollout::{OnDelete, Weight};
 
-use crate::memory::{Deletion, Phase, Release, Watch, bare};
+use crate::memory::Deletion;
+use crate::phase::{Phase, Watch};
+use crate::release::{Release, bare};
 use crate::report::{Outcome, Severity, Waiting};
 use crate::turn::{Did, Turn};
 use crate::world::Desired;
@@ -84,7 +86,7 @@ impl Turn<'_> {
         }
         let back = if self.production_is(rollout) { "was set back to" } else { "now asks for" };
         let reason = format!("the manifest {back} {}", rollout.version);
-        Some(self.take_off(Outcome::Superseded, reason, None, None))
+        Some(self.take_off(Outcome::Superseded, &reason, None, None))
     }
 
     fn heed_gone(&mut self, since: jiff::Timestamp, confirmed: bool) -> Option<Did> {
@@ -105,7 +107,7 @@ impl Turn<'_> {
             | Phase::Observing { .. }
             | Phase::Soaking { .. }
             | Phase::Promoting { swapped: false } => {
-                Some(self.take_off(Outcome::Superseded, "its manifest was removed".to_owned(), None, None))
+                Some(self.take_off(Outcome::Superseded, "its manifest was removed", None, None))
             }
         }
     }
@@ -148,7 +150,7 @@ impl Turn<'_> {
         let done = self.memory.deletion.as_ref()?.done.clone();
         match done {
             Some(deleted) => self.after_delete(&deleted),
-            None => self.progress_delete(),
+            None => Some(self.progress_delete()),
         }
     }
 
@@ -159,9 +161,9 @@ impl Turn<'_> {
         self.memory.deletion = Some(Deletion { by, at: self.now, spent: std::time::Duration::ZERO, done: None });
     }
 
-    fn progress_delete(&mut self) -> Option<Did> {
+    fn progress_delete(&mut self) -> Did {
         if !self.engine_answers() {
-            return Some(Did::Delete);
+            return Did::Delete;
         }
         let component = self.manifest().map(|m| m.app.clone());
         let drain = component.as_ref().map_or(crate::lanes::REVERT_DRAIN, |c| c.stop.drain);
@@ -177,7 +179,7 @@ impl Turn<'_> {
         if self.world.sets.is_empty() && self.world.gateway.live.is_none() {
             self.finish_delete();
         }
-        Some(Did::Delete)
+        Did::Delete
     }
 
     /// Nothing is remembered but that this content does not start again by itself, while its manifest is still there.

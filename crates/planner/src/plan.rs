@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::action::{Action, Answer};
-use crate::memory::{Memory, Phase};
+use crate::memory::Memory;
+use crate::phase::Phase;
 use crate::report::Waiting;
 use crate::report::{Event, Report};
 use crate::turn::{Did, Turn};

@@ -5,8 +5,10 @@ use std::time::Duration;
 use canaryd_rollout::Weight;
 
 use crate::action::Action;
-use crate::memory::{Crash, Kind, Passed, Phase, Push, Release, Trial, Watch};
+use crate::phase::{Phase, Watch};
+use crate::release::Release;
 use crate::report::{Severity, Waiting};
+use crate::trial::{Crash, Kind, Passed, Push, Trial};
 use crate::turn::{Did, Turn};
 
 impl Turn<'_> {
@@ -15,7 +17,7 @@ impl Turn<'_> {
         match self.memory.phase {
             Phase::Idle => self.progress_idle(),
             Phase::Preflight { .. } => self.progress_preflight(),
-            Phase::Installing => self.progress_installing(),
+            Phase::Installing => Some(self.progress_installing()),
             Phase::Starting => self.progress_starting(),
             Phase::Observing { stage, .. } => self.progress_observing(stage),
             Phase::Soaking { .. } => self.progress_soaking(),
@@ -100,13 +102,13 @@ impl Turn<'_> {
         self.tell(Severity::Info, "started", format!("{} is being started", release.version));
     }
 
-    fn progress_installing(&mut self) -> Option<Did> {
+    fn progress_installing(&mut self) -> Did {
         let app = self.app_has_capacity(Weight::FULL);
         let workers = self.first_workers_are_up();
         if app && workers && self.asked_is_live() {
-            return Some(self.finish_install());
+            return self.finish_install();
         }
-        Some(Did::Wait)
+        Did::Wait
     }
 
     fn progress_starting(&mut self) -> Option<Did> {
@@ -156,34 +158,10 @@ impl Turn<'_> {
     /// Remembers what became of a stage.
     pub(crate) fn close_stage(&mut self, stage: usize, skipped: bool) {
         let requests = self.requests().0;
-        let Some(watch) = self.watch() else { return };
+        let Some(watch) = self.memory.phase.watch() else { return };
         let requests = requests.saturating_sub(watch.requests_before);
         if let Some(trial) = &mut self.memory.trial {
             trial.passed.insert(stage, Passed { observed: watch.observed, requests, skipped });
-        }
-    }
-
-    pub(crate) fn watch(&self) -> Option<Watch> {
-        match self.memory.phase {
-            Phase::Observing { watch, .. } | Phase::Soaking { watch } => Some(watch),
-            Phase::Idle
-            | Phase::Preflight { .. }
-            | Phase::Installing
-            | Phase::Starting
-            | Phase::Promoting { .. }
-            | Phase::Reverting { .. } => None,
-        }
-    }
-
-    pub(crate) fn watch_mut(&mut self) -> Option<&mut Watch> {
-        match &mut self.memory.phase {
-            Phase::Observing { watch, .. } | Phase::Soaking { watch } => Some(watch),
-            Phase::Idle
-            | Phase::Preflight { .. }
-            | Phase::Installing
-            | Phase::Starting
-            | Phase::Promoting { .. }
-            | Phase::Reverting { .. } => None,
         }
     }
 
@@ -196,7 +174,7 @@ impl Turn<'_> {
         let seen = if trial.weight == Weight::ZERO { self.trial_is_well() } else { self.stale_evidence().is_none() };
         let free = self.memory.paused.is_none() && self.memory.manual.is_none() && trial.crash.is_none();
         let delta = self.delta;
-        if let Some(watch) = self.watch_mut().filter(|_| at_weight && seen && free) {
+        if let Some(watch) = self.memory.phase.watch_mut().filter(|_| at_weight && seen && free) {
             watch.observed += delta;
         }
     }
@@ -234,7 +212,8 @@ impl Turn<'_> {
     }
 
     fn has_observed(&mut self, stage: usize) -> bool {
-        let (Some(watch), Some(limits)) = (self.watch(), self.manifest().and_then(|m| m.stages.get(stage).copied()))
+        let (Some(watch), Some(limits)) =
+            (self.memory.phase.watch(), self.manifest().and_then(|m| m.stages.get(stage).copied()))
         else {
             return false;
         };
@@ -244,7 +223,7 @@ impl Turn<'_> {
         }
         let left = limits.observe.saturating_sub(watch.observed);
         if !left.is_zero() {
-            self.waiting.push(Waiting::Time { seconds: left.as_secs_f64().ceil() as u64 });
+            self.waiting.push(Waiting::Time { seconds: left.as_secs() + u64::from(left.subsec_nanos() > 0) });
         }
         left.is_zero()
     }

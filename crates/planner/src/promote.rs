@@ -7,8 +7,11 @@ use jiff::SignedDuration;
 
 use crate::action::Action;
 use crate::crew::{Crews, Wish};
-use crate::memory::{Blocked, Deployed, Kind, Past, Phase, Previous, Release, Retired, Trial};
+use crate::memory::{Deployed, Previous, Retired};
+use crate::phase::Phase;
+use crate::release::{Blocked, Past, Release};
 use crate::report::{Outcome, OutcomeView, Severity, Waiting};
+use crate::trial::{Kind, Push, Trial};
 use crate::turn::{Did, Turn};
 
 /// Productions of the past that are remembered; their files and image tags are kept.
@@ -50,8 +53,8 @@ impl Turn<'_> {
         match kind {
             Kind::Canary | Kind::Install => {
                 let reason = match push {
-                    Some(crate::memory::Push::Finish { reason }) => format!("promoted: {reason}"),
-                    Some(crate::memory::Push::Stage { .. }) | None => "every check had enough data".to_owned(),
+                    Some(Push::Finish { reason }) => format!("promoted: {reason}"),
+                    Some(Push::Stage { .. }) | None => "every check had enough data".to_owned(),
                 };
                 self.keep_as_previous(old);
                 self.conclude(Outcome::Promoted, &release, reason, begun, (requests, failed), None);

@@ -7,8 +7,11 @@ use canaryd_rollout::Weight;
 use crate::action::Action;
 use crate::crew::Wish;
 use crate::lanes::REVERT_DRAIN;
-use crate::memory::{Blocked, Kind, Phase, Previous, Retired, Trial};
+use crate::memory::{Previous, Retired};
+use crate::phase::Phase;
+use crate::release::Blocked;
 use crate::report::{Outcome, OutcomeView, Severity};
+use crate::trial::{Kind, Trial};
 use crate::turn::{Did, Turn, occupies};
 
 /// Revisions that are remembered as blocked.
@@ -23,12 +26,12 @@ impl Turn<'_> {
     pub(crate) fn take_off(
         &mut self,
         outcome: Outcome,
-        reason: String,
+        reason: &str,
         check: Option<String>,
         actor: Option<String>,
     ) -> Did {
-        self.record(outcome, &reason, check, actor);
-        self.block_if_due(outcome, &reason);
+        self.record(outcome, reason, check, actor);
+        self.block_if_due(outcome, reason);
         self.memory.paused = None;
         self.memory.manual = None;
         let keep = outcome == Outcome::Reverted;
@@ -39,7 +42,7 @@ impl Turn<'_> {
             }
             Some((Kind::Undo { .. }, false)) if !keep => self.give_up_undo(),
             Some((Kind::Install | Kind::Canary | Kind::Undo { .. } | Kind::Restart, false)) => {
-                self.begin_reverting(keep, &reason);
+                self.begin_reverting(keep, reason);
             }
         }
         Did::TakeOff

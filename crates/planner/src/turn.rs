@@ -7,8 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::action::{Action, Answer};
 use crate::crew::{Crew, Crews, Wish, count};
-use crate::memory::{Kind, Memory, Phase, Release, Trial};
+use crate::memory::Memory;
+use crate::phase::Phase;
 use crate::report::{Event, Severity, Waiting};
+use crate::trial::Trial;
 use crate::world::{Desired, Health, Replica, RunState, SetView, World};
 
 /// The most that one turn adds to any accumulated time.
@@ -304,22 +306,5 @@ fn why_not_healthy(replica: &Replica) -> Option<String> {
         RunState::Paused => Some("its container is paused".to_owned()),
         RunState::Restarting => Some("its container restarts".to_owned()),
         RunState::Exited => Some("its container has ended".to_owned()),
-    }
-}
-
-impl Release {
-    /// The app of it.
-    pub(crate) fn app(&self) -> Option<&Component> {
-        self.component(&ComponentName::app())
-    }
-}
-
-impl Trial {
-    /// Whether stages and evidence decide about it.
-    pub(crate) fn is_canary(&self) -> bool {
-        match self.kind {
-            Kind::Canary => true,
-            Kind::Install | Kind::Undo { .. } | Kind::Restart => false,
-        }
     }
 }

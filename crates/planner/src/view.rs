@@ -6,7 +6,8 @@ use canaryd_gateway::Lane;
 use canaryd_rollout::{ComponentName, Weight};
 
 use crate::crew::{Crews, count};
-use crate::memory::{Phase, Release};
+use crate::phase::Phase;
+use crate::release::Release;
 use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoView, VersionView, Waiting};
 use crate::turn::{Turn, is_running};
 
@@ -87,7 +88,7 @@ impl Turn<'_> {
         let total = self.requests().0;
         let view = |(index, stage): (usize, &canaryd_rollout::Stage)| {
             let passed = self.trial().and_then(|t| t.passed.get(&index));
-            let watch = self.watch().filter(|_| here == Some(index));
+            let watch = self.memory.phase.watch().filter(|_| here == Some(index));
             let state = match (watch, passed) {
                 (Some(_), _) => StageState::Current,
                 (None, Some(_))

@@ -6,8 +6,8 @@
 use canaryd_rollout::{CanaryReplicas, Component};
 
 use crate::crew::{Crew, count};
-use crate::memory::Kind;
 use crate::report::Waiting;
+use crate::trial::Kind;
 use crate::turn::Turn;
 
 impl Turn<'_> {

@@ -1,0 +1,152 @@
+//! What the rest of canaryd asks of a memory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use canaryd_gateway::Intent;
+use canaryd_rollout::{ComponentName, RevisionId, RolloutName, SetId};
+
+use crate::crew::Crews;
+use crate::memory::Memory;
+use crate::phase::Phase;
+use crate::trial::Kind;
+
+impl Memory {
+    /// Whether this rollout holds one of the host's slots for moving.
+    #[must_use]
+    pub fn moving(&self) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Preflight { .. } => false,
+            Phase::Installing
+            | Phase::Starting
+            | Phase::Observing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Promoting { .. }
+            | Phase::Reverting { .. } => true,
+        }
+    }
+
+    /// Whether this rollout starts containers of a trial now: some were asked for and were never healthy yet.
+    #[must_use]
+    pub fn starting(&self) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Preflight { .. } | Phase::Reverting { .. } => false,
+            Phase::Installing
+            | Phase::Starting
+            | Phase::Observing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Promoting { .. } => {
+                self.trial.as_ref().is_some_and(|t| t.crews.values().any(|c| c.running().any(|(_, m)| !m.ready)))
+            }
+        }
+    }
+
+    /// Name of the phase, kebab-case.
+    #[must_use]
+    pub fn phase_name(&self) -> &'static str {
+        self.phase.name()
+    }
+
+    /// Every revision whose files and image tags are still needed.
+    #[must_use]
+    pub fn revisions(&self) -> BTreeSet<RevisionId> {
+        let mut all = BTreeSet::new();
+        all.extend(self.production.iter().map(|d| d.release.revision.clone()));
+        all.extend(self.trial.iter().map(|t| t.release.revision.clone()));
+        all.extend(self.previous.iter().map(|p| p.release.revision.clone()));
+        all.extend(self.retired.iter().map(|r| r.release.revision.clone()));
+        all.extend(self.history.iter().map(|p| p.revision.clone()));
+        if self.deletion.is_none() {
+            all.extend(self.manifest.iter().map(|m| m.revision.clone()));
+        }
+        all
+    }
+
+    /// The app set on trial that evidence is kept for.
+    #[must_use]
+    pub fn canary_set(&self) -> Option<SetId> {
+        let trial = self.trial.as_ref().filter(|t| t.kind == Kind::Canary)?;
+        trial.crews.get(&ComponentName::app()).map(|c| c.set.clone())
+    }
+
+    /// The app set that production traffic goes to (during the first installation: the set being installed).
+    #[must_use]
+    pub fn production_app_set(&self) -> Option<SetId> {
+        let app = ComponentName::app();
+        let installing = self.trial.as_ref().filter(|t| t.kind == Kind::Install).map(|t| &t.crews);
+        self.production.as_ref().map(|d| &d.crews).or(installing)?.get(&app).map(|c| c.set.clone())
+    }
+
+    /// The crews of every set that this memory knows.
+    fn crews(&self) -> impl Iterator<Item = &Crews> {
+        let production = self.production.iter().map(|d| &d.crews);
+        let trial = self.trial.iter().map(|t| &t.crews);
+        let previous = self.previous.iter().map(|p| &p.crews);
+        production.chain(trial).chain(previous).chain(self.retired.iter().map(|r| &r.crews))
+    }
+
+    /// Every set that this memory knows.
+    pub(crate) fn sets(&self) -> BTreeSet<SetId> {
+        self.crews().flat_map(Crews::values).map(|c| c.set.clone()).collect()
+    }
+
+    /// The share that clearance is asked for.
+    #[must_use]
+    pub fn next_weight(&self) -> Option<f64> {
+        let trial = self.trial.as_ref().filter(|t| t.kind == Kind::Canary)?;
+        let stages = &self.manifest.as_ref()?.stages;
+        match self.phase {
+            Phase::Observing { stage, .. } => {
+                let here = stages.get(stage).filter(|s| s.weight > trial.weight);
+                here.or(stages.get(stage + 1)).map(|s| s.weight.share())
+            }
+            Phase::Soaking { .. } => Some(1.0),
+            Phase::Idle
+            | Phase::Preflight { .. }
+            | Phase::Installing
+            | Phase::Starting
+            | Phase::Promoting { .. }
+            | Phase::Reverting { .. } => None,
+        }
+    }
+
+    /// The revision that was last promoted.
+    #[must_use]
+    pub fn production_revision(&self) -> Option<RevisionId> {
+        self.production.as_ref().map(|p| p.release.revision.clone())
+    }
+
+    /// Whether everything of it was removed at somebody's request.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deletion.as_ref().is_some_and(|d| d.done.is_some())
+    }
+
+    /// The last traffic asked for: what the gateway is to show, also after a restart of the daemon.
+    #[must_use]
+    pub fn asked(&self) -> Option<&Intent> {
+        self.asked.as_ref()
+    }
+
+    /// Name of the rollout, once it had a manifest.
+    #[must_use]
+    pub fn name(&self) -> Option<&RolloutName> {
+        self.manifest.as_ref().map(|m| &m.name)
+    }
+
+    /// This memory with all accumulated time left out: two memories that are equal so differ in nothing that must be
+    /// durable before an action.
+    #[must_use]
+    pub fn without_clock(&self) -> Self {
+        let mut still = self.clone();
+        still.clock = None;
+        still.phase = still.phase.without_clock();
+        if let Some(trial) = &mut still.trial {
+            trial.unready = Duration::ZERO;
+        }
+        if let Some(deletion) = &mut still.deletion {
+            deletion.spent = Duration::ZERO;
+        }
+        still
+    }
+}

@@ -1,0 +1,107 @@
+//! What may become production, and what happened to it so far.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use canaryd_rollout::{Analysis, Check, ComponentName, Stage, Weight};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::crew::Crews;
+use crate::release::Release;
+
+/// Why something is on its way to production.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub(crate) enum Kind {
+    /// The very first version.
+    Install,
+    /// A new version, through the stages.
+    Canary,
+    /// Back to the previous version, at once.
+    Undo {
+        /// Who asked, and what they said.
+        by: String,
+        /// When production left, if this is given up.
+        left: Timestamp,
+        /// Until when it is kept warm, if this is given up.
+        warm_until: Timestamp,
+    },
+    /// The same revision in a second set.
+    Restart,
+}
+
+/// What may become production.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trial {
+    pub(crate) kind: Kind,
+    pub(crate) release: Release,
+    pub(crate) crews: Crews,
+    pub(crate) begun: Timestamp,
+    /// The weight that was granted; asked for unless something holds it at 0.
+    pub(crate) weight: Weight,
+    /// The stages as they were when last looked at, to notice an edit.
+    pub(crate) stages: Vec<Stage>,
+    /// Likewise.
+    pub(crate) checks: Vec<Check>,
+    /// Likewise.
+    pub(crate) analysis: Analysis,
+    /// Rises with each fresh start of the evidence.
+    pub(crate) evidence: u64,
+    /// An exit that holds the weight at 0.
+    pub(crate) crash: Option<Crash>,
+    /// How often the environment was at fault.
+    pub(crate) holds: u32,
+    /// Time since some replica should be healthy and never was.
+    pub(crate) unready: Duration,
+    /// What became of the stages behind it.
+    pub(crate) passed: BTreeMap<usize, Passed>,
+    /// What a person pushed it to.
+    pub(crate) push: Option<Push>,
+}
+
+impl Trial {
+    /// Whether stages and evidence decide about it.
+    pub(crate) fn is_canary(&self) -> bool {
+        match self.kind {
+            Kind::Canary => true,
+            Kind::Install | Kind::Undo { .. } | Kind::Restart => false,
+        }
+    }
+}
+
+/// A stage that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Passed {
+    pub(crate) observed: Duration,
+    pub(crate) requests: u64,
+    pub(crate) skipped: bool,
+}
+
+/// What a person pushed the trial to: clock and clearance do not matter, safety does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "to")]
+pub(crate) enum Push {
+    /// This stage.
+    Stage {
+        /// Index.
+        stage: usize,
+    },
+    /// Production.
+    Finish {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An exit of a replica on trial. The weight is 0 until it is blamed or its set is healthy again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Crash {
+    pub(crate) component: ComponentName,
+    pub(crate) ordinal: u32,
+    pub(crate) at: Timestamp,
+    /// In words.
+    pub(crate) what: String,
+    /// `false`: the cause may still turn out to be another one.
+    pub(crate) held: bool,
+}
