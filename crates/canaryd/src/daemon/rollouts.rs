@@ -87,14 +87,12 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
         let world = world_of(house, cell, &memory, slots);
         decided = plan(&memory, &world, Timestamp::now());
     }
-    let freed = house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
+    let refused = house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
     *memory = decided.memory.clone();
     super::evidence::attend(cell, &memory);
     drop(memory);
-    if freed {
-        for other in house.cells() {
-            other.bell.ring();
-        }
+    for other in refused.iter().filter_map(|name| house.cell(name)) {
+        other.bell.ring();
     }
     Some(decided)
 }

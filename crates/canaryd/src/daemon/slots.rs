@@ -19,6 +19,10 @@ pub(crate) struct SlotBook {
 struct Holders {
     moving: BTreeSet<RolloutName>,
     starting: BTreeSet<RolloutName>,
+    /// Those whose last plan was made without a slot to move in.
+    refused_to_move: BTreeSet<RolloutName>,
+    /// Those whose last plan was made without the slot to start in.
+    refused_to_start: BTreeSet<RolloutName>,
 }
 
 impl SlotBook {
@@ -32,27 +36,44 @@ impl SlotBook {
         let may_move = holders.moving.contains(name) || holders.moving.len() < self.max_moving;
         let may_start = holders.starting.is_empty() || holders.starting.contains(name);
         let ahead = holders.moving.union(&holders.starting).filter(|other| *other != name).cloned().collect();
-        if may_move {
-            holders.moving.insert(name.clone());
-        }
-        if may_start {
-            holders.starting.insert(name.clone());
-        }
+        let Holders { moving, starting, refused_to_move, refused_to_start } = &mut *holders;
+        take(may_move, name, moving, refused_to_move);
+        take(may_start, name, starting, refused_to_start);
         Slots { may_move, may_start, ahead }
     }
 
-    /// Keeps or gives back the slots, as the plan's memory says. `true`: a slot became free for others.
-    pub(crate) fn settle(&self, name: &RolloutName, moving: bool, starting: bool) -> bool {
+    /// Keeps or gives back the slots, as the plan's memory says. Answers those who were refused a slot and should ask
+    /// again: each once, for a plan that nobody waits for must not wake anybody, least of all itself.
+    pub(crate) fn settle(&self, name: &RolloutName, moving: bool, starting: bool) -> BTreeSet<RolloutName> {
         let mut holders = lock(&self.holders);
-        let freed = (!moving && holders.moving.remove(name)) | (!starting && holders.starting.remove(name));
-        if moving {
-            holders.moving.insert(name.clone());
-        }
-        if starting {
-            holders.starting.insert(name.clone());
-        }
-        freed
+        let Holders { moving: movers, starting: starters, refused_to_move, refused_to_start } = &mut *holders;
+        let mut others = give_back(moving, name, movers, refused_to_move);
+        others.extend(give_back(starting, name, starters, refused_to_start));
+        others
     }
+}
+
+fn take(may: bool, name: &RolloutName, holders: &mut BTreeSet<RolloutName>, refused: &mut BTreeSet<RolloutName>) {
+    if may {
+        holders.insert(name.clone());
+        refused.remove(name);
+    } else {
+        refused.insert(name.clone());
+    }
+}
+
+/// Those who were refused, if a slot became free.
+fn give_back(
+    keeps: bool,
+    name: &RolloutName,
+    holders: &mut BTreeSet<RolloutName>,
+    refused: &mut BTreeSet<RolloutName>,
+) -> BTreeSet<RolloutName> {
+    if keeps {
+        holders.insert(name.clone());
+        return BTreeSet::new();
+    }
+    if holders.remove(name) { std::mem::take(refused) } else { BTreeSet::new() }
 }
 
 #[cfg(test)]
@@ -75,8 +96,35 @@ mod tests {
         assert!(!third.may_move && !third.may_start);
         assert_eq!(third.ahead, [name("a"), name("b")]);
         book.settle(&name("c"), false, false);
-        assert!(book.settle(&name("a"), false, false), "a slot became free");
+        let wakes = book.settle(&name("a"), false, false);
+        assert_eq!(wakes, BTreeSet::from([name("b"), name("c")]), "b was refused to start, c to move as well");
         assert!(book.offer(&name("c")).may_move);
+    }
+
+    #[test]
+    fn a_plan_that_needs_no_slot_wakes_nobody() {
+        let book = SlotBook::new(1);
+        for _ in 0..3 {
+            assert!(book.offer(&name("a")).may_start);
+            assert!(book.settle(&name("a"), false, false).is_empty(), "nobody waits");
+        }
+        book.offer(&name("a"));
+        assert!(!book.offer(&name("b")).may_start, "a is planning");
+        assert_eq!(book.settle(&name("a"), false, false), BTreeSet::from([name("b")]));
+        assert!(book.settle(&name("b"), false, false).is_empty());
+    }
+
+    #[test]
+    fn two_that_wait_for_a_third_do_not_wake_each_other() {
+        let book = SlotBook::new(3);
+        book.offer(&name("a"));
+        book.settle(&name("a"), true, true);
+        for n in ["b", "c", "b", "c"] {
+            assert!(!book.offer(&name(n)).may_start);
+            assert!(book.settle(&name(n), false, false).is_empty(), "{n} frees nothing that another waits for");
+        }
+        book.offer(&name("a"));
+        assert_eq!(book.settle(&name("a"), true, false), BTreeSet::from([name("b"), name("c")]));
     }
 
     #[test]
