@@ -1,6 +1,6 @@
 //! One turn of a gateway's reconcile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl Gateway {
     /// To 0 % by the prepared twin: a rename and a signal.
     async fn lower_if_asked(&mut self, wanted: &Intent) -> Result<()> {
         let Some(live) = &self.live else { return Ok(()) };
-        if !(wanted.lowers(&live.intent) && wanted.traffic.canary() == canaryd_rollout::Weight::ZERO) {
+        if !twin_does(wanted, &live.intent) {
             return Ok(());
         }
         let (link, master) = self.link_and_master()?;
@@ -386,6 +386,15 @@ fn link(dir: &std::path::Path, secrets: &Secrets, ops: Option<SocketAddr>) -> Re
     Ok(Link::open(dir, owner(), Ops::new(ops.unwrap_or(nowhere), secrets.ops_token.clone()))?)
 }
 
+/// Whether the prepared twin of what is live does what is wanted: all traffic to production. After a lane swap it does
+/// not: the production that it knows is the version before.
+fn twin_does(wanted: &Intent, live: &Intent) -> bool {
+    let production =
+        |intent: &Intent| intent.lane(Lane::Production).iter().map(|e| e.set.clone()).collect::<BTreeSet<_>>();
+    let to_zero = wanted.lowers(live) && wanted.traffic.canary() == canaryd_rollout::Weight::ZERO;
+    to_zero && production(wanted) == production(live)
+}
+
 /// Equal traffic to equal replicas; only the number may differ.
 fn same_wish(a: &Intent, b: &Intent) -> bool {
     a.traffic == b.traffic && a.lanes == b.lanes
@@ -396,5 +405,35 @@ fn lowered(traffic: Traffic) -> Traffic {
     match traffic {
         Traffic::Nobody => Traffic::Nobody,
         Traffic::Split { canary: _ } => Traffic::PRODUCTION,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use canaryd_gateway::Endpoint;
+    use canaryd_rollout::{SetId, Weight};
+
+    use super::*;
+
+    fn endpoint(set: u64) -> Endpoint {
+        let n = u8::try_from(set).expect("small");
+        Endpoint { set: SetId::nth(set), ordinal: 1, addr: IpAddr::from([10, 0, 0, n]), port: 8000 }
+    }
+
+    fn intent(canary: Weight, production: u64, on_trial: Option<u64>) -> Intent {
+        let mut lanes = BTreeMap::from([(Lane::Production, vec![endpoint(production)])]);
+        if let Some(set) = on_trial {
+            lanes.insert(Lane::Canary, vec![endpoint(set)]);
+        }
+        Intent { seq: 1, traffic: Traffic::Split { canary }, lanes }
+    }
+
+    #[test]
+    fn the_twin_takes_a_canary_off_and_never_undoes_a_lane_swap() {
+        let live = intent(Weight::FULL, 1, Some(2));
+        assert!(twin_does(&intent(Weight::ZERO, 1, Some(2)), &live), "a revert");
+        assert!(twin_does(&intent(Weight::ZERO, 1, None), &live), "a revert whose canary has ended");
+        assert!(!twin_does(&intent(Weight::ZERO, 2, None), &live), "a promotion: set 2 is production now");
+        assert!(!twin_does(&intent(Weight::ZERO, 1, None), &intent(Weight::ZERO, 1, None)), "nothing to lower");
     }
 }
