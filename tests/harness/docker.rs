@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Runs docker; the answer is its stdout. Panics with docker's own words when it fails.
-#[must_use]
+#[allow(clippy::must_use_candidate, reason = "most commands are run for what they do")]
 pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("docker is installed");
     assert!(output.status.success(), "docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());

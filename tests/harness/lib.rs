@@ -5,6 +5,7 @@
 
 mod docker;
 mod host;
+pub mod http;
 mod images;
 mod manifest;
 

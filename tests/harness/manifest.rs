@@ -94,7 +94,8 @@ impl Manifest {
     pub fn yaml(&self) -> String {
         let mut stages = String::new();
         for (weight, observe) in &self.stages {
-            let _ = writeln!(stages, "    - {{ weight: {weight}, observe: {observe}s, maxDuration: 60s }}");
+            let longest = 60.max(observe * 4);
+            let _ = writeln!(stages, "    - {{ weight: {weight}, observe: {observe}s, maxDuration: {longest}s }}");
         }
         format!(
             "apiVersion: canaryd.io/v1
