@@ -19,8 +19,10 @@ use super::resolver::{Pulling, accept, files_of, resolve_draft};
 /// Reads manifests until the daemon stops.
 pub(crate) async fn run(house: Arc<House>, source: DirectorySource, mut wakes: mpsc::Receiver<()>) {
     let source = Arc::new(source);
+    let mut told = Vec::new();
     loop {
         look(&house, &source).await;
+        tell_problems(&house, &mut told);
         tokio::select! {
             () = house.stop.cancelled() => return,
             _ = wakes.recv() => {}
@@ -28,6 +30,18 @@ pub(crate) async fn run(house: Arc<House>, source: DirectorySource, mut wakes: m
             () = tokio::time::sleep(pause(&house)) => {}
         }
     }
+}
+
+/// What is wrong with files and directories, once each time it changes.
+fn tell_problems(house: &House, told: &mut Vec<String>) {
+    let problems = lock(&house.book).problems();
+    for problem in problems.iter().filter(|problem| !told.contains(problem)) {
+        tracing::warn!("a manifest is not taken over; what was in force stays\n{problem}");
+    }
+    if problems.is_empty() && !told.is_empty() {
+        tracing::info!("every manifest can be read again");
+    }
+    *told = problems;
 }
 
 /// Absence is measured by looking again; otherwise nothing is polled more often than every 30 s.
@@ -99,6 +113,7 @@ async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Pa
             }
             if changed {
                 cell.bell.ring();
+                cell.gateway.look_again();
             }
         }
         Err(problems) => refuse(house, name, problems),

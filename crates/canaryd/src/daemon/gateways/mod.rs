@@ -14,7 +14,7 @@ use canaryd_planner::GatewayView;
 use canaryd_probe::Reach;
 use tokio::sync::watch;
 
-use super::bells::lock;
+use super::bells::{Bell, lock};
 use super::house::{Cell, House};
 use crate::cli::ReachChoice;
 
@@ -26,6 +26,8 @@ pub(crate) struct GatewayPort {
     wanted: watch::Sender<Wanted>,
     view: watch::Sender<GatewayView>,
     ops: Mutex<Option<Ops>>,
+    /// Rung when what a generation is rendered from may have changed, beside the intent.
+    bell: Bell,
 }
 
 /// The newest wish.
@@ -46,6 +48,7 @@ impl Default for GatewayPort {
             wanted: watch::Sender::new(Wanted::Nothing),
             view: watch::Sender::new(GatewayView::default()),
             ops: Mutex::new(None),
+            bell: Bell::default(),
         }
     }
 }
@@ -58,6 +61,10 @@ impl GatewayPort {
     /// Asks for the gateway's end.
     pub(crate) fn remove(&self) {
         self.wanted.send_replace(Wanted::Removed);
+    }
+    /// The manifest changed: its limits, snippets and headers reach the gateway now, also when the traffic stays.
+    pub(crate) fn look_again(&self) {
+        self.bell.ring();
     }
     /// What is proven now.
     pub(crate) fn view(&self) -> GatewayView {
@@ -118,6 +125,7 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
         tokio::select! {
             () = cell.stop.cancelled() => return,
             Ok(()) = wanted.changed() => {}
+            () = cell.gateway.bell.rung() => {}
             Ok(()) = seen.changed() => {}
             () = tokio::time::sleep(wake) => {}
         }
