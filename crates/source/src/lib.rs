@@ -4,7 +4,17 @@
 //! half-written file, a lost event or a doubled one can do no harm. This crate reads files; it parses none.
 
 mod directory;
+mod identity;
 mod listing;
+mod look;
+mod names;
+mod news;
+mod quiet;
+mod scope;
+mod silent;
+mod trace;
+mod wakes;
+mod watch;
 
 pub use directory::DirectorySource;
 pub use listing::{DirState, Listing, Trouble};
