@@ -122,6 +122,12 @@ impl Memory {
         self.deletion.as_ref().is_some_and(|d| d.done.is_some())
     }
 
+    /// Whether its manifest was removed: production serves on, nothing is asked for.
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.orphaned
+    }
+
     /// The last traffic asked for: what the gateway is to show, also after a restart of the daemon.
     #[must_use]
     pub fn asked(&self) -> Option<&Intent> {
