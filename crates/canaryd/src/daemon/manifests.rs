@@ -1,6 +1,6 @@
 //! The loop that keeps wishes in step with the watched directories: list, choose, resolve, wake.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,23 +12,26 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::bells::lock;
-use super::book::Look;
+use super::book::{Look, Standing};
 use super::house::{Cell, House};
 use super::resolver::{Pulling, accept, files_of, resolve_draft};
 
-/// Reads manifests until the daemon stops.
+/// How soon is looked again while something is open that no event tells of.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Reads manifests until the daemon stops. The source's first wake-up comes at once.
 pub(crate) async fn run(house: Arc<House>, source: DirectorySource, mut wakes: mpsc::Receiver<()>) {
     let source = Arc::new(source);
     let mut told = Vec::new();
     loop {
-        look(&house, &source).await;
-        tell_problems(&house, &mut told);
         tokio::select! {
             () = house.stop.cancelled() => return,
-            _ = wakes.recv() => {}
+            Some(()) = wakes.recv() => {}
             () = house.manifests.rung() => {}
-            () = tokio::time::sleep(pause(&house)) => {}
+            () = tokio::time::sleep(SOON), if is_open(&house) => {}
         }
+        look(&house, &source).await;
+        tell_problems(&house, &mut told);
     }
 }
 
@@ -36,7 +39,9 @@ pub(crate) async fn run(house: Arc<House>, source: DirectorySource, mut wakes: m
 fn tell_problems(house: &House, told: &mut Vec<String>) {
     let problems = lock(&house.book).problems();
     for problem in problems.iter().filter(|problem| !told.contains(problem)) {
-        tracing::warn!("a manifest is not taken over; what was in force stays\n{problem}");
+        let is_error = problem.starts_with("error");
+        let outcome = if is_error { "a manifest is not taken over; what was in force stays" } else { "of a manifest" };
+        tracing::warn!("{outcome}\n{problem}");
     }
     if problems.is_empty() && !told.is_empty() {
         tracing::info!("every manifest can be read again");
@@ -44,11 +49,10 @@ fn tell_problems(house: &House, told: &mut Vec<String>) {
     *told = problems;
 }
 
-/// Absence is measured by looking again; otherwise nothing is polled more often than every 30 s.
-fn pause(house: &House) -> Duration {
-    let absent = lock(&house.book).entries().values().any(|e| e.gone_since.is_some());
-    let pending = house.cells().iter().any(|c| !lock(&c.wish).pulling.is_empty());
-    Duration::from_secs(if absent || pending { 1 } else { 30 })
+/// Whether only looking again goes on: absence is observed, and pulls tell how far they are.
+fn is_open(house: &House) -> bool {
+    let absent = lock(&house.book).entries().values().any(|e| e.standing.is_open());
+    absent || house.cells().iter().any(|c| !lock(&c.wish).pulling.is_empty())
 }
 
 async fn look(house: &Arc<House>, source: &Arc<DirectorySource>) {
@@ -59,25 +63,35 @@ async fn look(house: &Arc<House>, source: &Arc<DirectorySource>) {
             Err(_) => return,
         }
     };
-    let now = Timestamp::now();
-    let drafts = {
-        let mut book = lock(&house.book);
-        book.update(&as_look(listing), now);
-        let drafts: Vec<(RolloutName, Draft, PathBuf)> = book
-            .entries()
-            .iter()
-            .filter_map(|(name, e)| Some((name.clone(), e.draft.clone()?, e.file.clone())))
-            .collect();
-        drafts
-    };
-    let files = drafts.iter().flat_map(|(_, draft, file)| files_of(draft, file)).collect();
-    source.watch_also(files);
-    for (name, draft, file) in drafts {
-        settle(house, &name, &draft, &file).await;
+    lock(&house.book).update(&as_look(listing), Timestamp::now());
+    let wishes = wishes(house);
+    source.watch_also(wishes.iter().flat_map(|(_, draft, file)| files_of(draft, file)).collect());
+    lock(&house.unresolved).retain(|name, _| wishes.iter().any(|(wished, ..)| wished == name));
+    let mut changed = false;
+    for (name, draft, file) in wishes {
+        changed |= settle(house, &name, &draft, &file).await;
     }
-    note_absences(house, now);
+    if changed && !lock(&house.unresolved).is_empty() {
+        // What one of them gave up, a port for one, another may have waited for.
+        house.manifests.ring();
+    }
+    note_absences(house);
     drop_unneeded_pulls(house);
     house.changed();
+}
+
+/// Drafts to resolve: those of manifests that are there. Of those that are not to be seen for a while only what was
+/// taken over already goes on: a changed file that they name changes nothing, but an image under way is waited for.
+fn wishes(house: &House) -> Vec<(RolloutName, Draft, PathBuf)> {
+    let is_pending = |name: &RolloutName| house.cell(name).is_some_and(|c| !lock(&c.wish).pulling.is_empty());
+    let counts = |name: &RolloutName, standing: Standing| match standing {
+        Standing::Present => true,
+        Standing::Kept | Standing::Absent { .. } | Standing::Unconfirmed { .. } => is_pending(name),
+        Standing::Deleted { .. } => false,
+    };
+    let book = lock(&house.book);
+    let entries = book.entries().iter().filter(|(name, e)| counts(name, e.standing));
+    entries.filter_map(|(name, e)| Some((name.clone(), e.draft.clone()?, e.file.clone()))).collect()
 }
 
 fn as_look(listing: Listing) -> Look {
@@ -92,8 +106,8 @@ fn as_look(listing: Listing) -> Look {
     Look { files: listing.files, troubles }
 }
 
-/// Resolves one name and wakes its loop if anything about it changed.
-async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Path) {
+/// Resolves one name and wakes its loop if anything about it changed; returns whether it did.
+async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Path) -> bool {
     let known = house.cell(name);
     let pulling = if house.config.dry_run { Pulling::Never } else { Pulling::Allowed };
     let resolution = resolve_draft(house, known.as_deref(), draft, file, pulling).await;
@@ -108,6 +122,7 @@ async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Pa
     match accepted {
         Ok((cell, is_new, changed)) => {
             lock(&house.unresolved).remove(name);
+            lock(&house.book).is_in_force(name);
             if is_new {
                 super::start_cell(house, &cell);
             }
@@ -115,8 +130,12 @@ async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Pa
                 cell.bell.ring();
                 cell.gateway.look_again();
             }
+            changed
         }
-        Err(problems) => refuse(house, name, problems),
+        Err(problems) => {
+            refuse(house, name, problems);
+            false
+        }
     }
 }
 
@@ -160,16 +179,18 @@ fn listens_of(rollout: &Rollout) -> BTreeSet<Listen> {
     rollout.gateway.listen.iter().copied().chain(exposed).collect()
 }
 
-fn note_absences(house: &House, now: Timestamp) {
-    let absences: BTreeMap<RolloutName, Option<(Timestamp, bool)>> = {
-        let book = lock(&house.book);
-        book.entries().iter().map(|(name, e)| (name.clone(), e.gone_since.map(|s| (s, e.is_deleted(now))))).collect()
-    };
-    for (name, gone) in absences {
+/// Tells each rollout whether its manifest is gone. What counts as deleted comes back with a manifest that was taken
+/// over, not with one that only has its name.
+fn note_absences(house: &House) {
+    let standings: Vec<(RolloutName, Standing)> =
+        lock(&house.book).entries().iter().map(|(name, e)| (name.clone(), e.standing)).collect();
+    for (name, standing) in standings {
         let Some(cell) = house.cell(&name) else { continue };
+        let is_refused = lock(&house.unresolved).contains_key(&name);
         let mut wish = lock(&cell.wish);
-        if wish.gone != gone {
-            wish.gone = gone;
+        let stays_deleted = is_refused && matches!(wish.gone, Some((_, true)));
+        if wish.gone != standing.gone() && !stays_deleted {
+            wish.gone = standing.gone();
             cell.bell.ring();
         }
     }

@@ -2,6 +2,8 @@
 
 mod bells;
 mod book;
+#[cfg(test)]
+mod book_tests;
 mod control;
 mod dry_run;
 mod evidence;
@@ -148,12 +150,19 @@ async fn recall(house: &Arc<House>) {
     let names: BTreeSet<RolloutName> = kept.keys().chain(memories.keys()).cloned().collect();
     for name in names {
         let memory = memories.get(&name).cloned().unwrap_or_default();
+        let gone = memory.is_orphaned().then(Timestamp::now);
         let (cell, _) = house.cell_or_new(&name, memory);
-        if let Some(kept) = kept.remove(&name) {
-            lock(&house.book).remember(name.clone(), kept.file.clone());
+        let kept = kept.remove(&name);
+        let file = kept.as_ref().map(|kept| kept.file.clone()).unwrap_or_default();
+        lock(&house.book).remember(name, file, gone);
+        {
             let mut wish = lock(&cell.wish);
-            wish.rollout = Some(Arc::new(kept.rollout));
-            wish.key = kept.key;
+            // What was deleted before stays so: looking at its manifest for the last time starts nothing.
+            wish.gone = gone.map(|since| (since, true));
+            if let Some(kept) = kept {
+                wish.rollout = Some(Arc::new(kept.rollout));
+                wish.key = kept.key;
+            }
         }
         start_cell(house, &cell);
     }
