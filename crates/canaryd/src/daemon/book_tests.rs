@@ -85,7 +85,7 @@ impl Desk {
         let source = canaryd_rollout::SourceText { name: file.to_owned(), text };
         let expected = canaryd_rollout::parse(&source, &BTreeMap::new()).drafts[0].content_hash();
         let hash = entry.draft.as_ref().map(canaryd_rollout::Draft::content_hash);
-        entry.file == PathBuf::from(file) && hash == Some(expected)
+        entry.file == std::path::Path::new(file) && hash == Some(expected)
     }
 
     fn problems(&self) -> String {
