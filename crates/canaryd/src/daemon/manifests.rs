@@ -113,7 +113,8 @@ async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Pa
     let resolution = resolve_draft(house, known.as_deref(), draft, file, pulling).await;
     let accepted = resolution.and_then(|resolution| {
         if let Some(problem) = port_conflict(house, &resolution.rollout, known.as_deref()) {
-            return Err(vec![problem]);
+            let place = format!("{}:{}", file.display(), draft.line());
+            return Err(vec![problem.told(name, &place)]);
         }
         let (cell, is_new) = house.cell_or_new(name, Memory::default());
         let changed = accept(house, &cell, resolution, file)?;
@@ -150,19 +151,32 @@ fn refuse(house: &House, name: &RolloutName, problems: Vec<String>) {
     unresolved.insert(name.clone(), problems);
 }
 
+/// A port that somebody else has.
+#[derive(Debug, PartialEq, Eq)]
+struct PortConflict {
+    listen: Listen,
+    holder: RolloutName,
+}
+
+impl PortConflict {
+    fn told(&self, name: &RolloutName, place: &str) -> String {
+        let Self { listen: Listen { address, port }, holder } = self;
+        format!(
+            "error: {name} wants {address}:{port}, which is the port of {holder}\n --> {place}\n  hint: give one of them another port (spec.gateway.listen or expose); {holder} keeps it"
+        )
+    }
+}
+
 /// The listens of a rollout that is in force win over those of a newcomer.
-fn port_conflict(house: &House, rollout: &Rollout, known: Option<&Cell>) -> Option<String> {
+fn port_conflict(house: &House, rollout: &Rollout, known: Option<&Cell>) -> Option<PortConflict> {
     let held: BTreeSet<Listen> =
         known.and_then(|cell| lock(&cell.wish).rollout.as_deref().map(listens_of)).unwrap_or_default();
+    let fresh = |listen: &Listen| !held.contains(listen);
     for other in house.cells().iter().filter(|other| other.name != rollout.name) {
         let theirs = lock(&other.wish).rollout.as_deref().map(listens_of).unwrap_or_default();
-        let wanted = listens_of(rollout);
-        let clash = wanted.iter().find(|w| !held.contains(w) && theirs.iter().any(|t| clashes(w, t)));
+        let clash = listens_of(rollout).into_iter().filter(fresh).find(|w| theirs.iter().any(|t| clashes(w, t)));
         if let Some(listen) = clash {
-            return Some(format!(
-                "error: {} wants {}:{}, which is the port of {}\n  hint: give one of them another port (spec.gateway.listen or expose); {} keeps it",
-                rollout.name, listen.address, listen.port, other.name, other.name
-            ));
+            return Some(PortConflict { listen, holder: other.name.clone() });
         }
     }
     None
