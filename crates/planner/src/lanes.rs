@@ -136,6 +136,12 @@ impl Turn<'_> {
         self.memory.asked.as_ref().is_some_and(|a| self.is_live(a))
     }
 
+    /// Whether what follows from this very turn is live already. What was asked before may be older: that nobody serves.
+    pub(crate) fn serves_as_it_should(&self) -> bool {
+        let live = self.world.gateway.live.as_ref().map(|l| &l.intent);
+        self.wish().is_some_and(|(traffic, lanes)| live.is_some_and(|l| l.traffic == traffic && l.lanes == lanes))
+    }
+
     /// Whether the granted weight is what was asked for last, and proven live.
     pub(crate) fn weight_is_live(&self) -> bool {
         let weight = self.wanted_weight();

@@ -105,7 +105,7 @@ impl Turn<'_> {
     fn progress_installing(&mut self) -> Did {
         let app = self.app_has_capacity(Weight::FULL);
         let workers = self.first_workers_are_up();
-        if app && workers && self.asked_is_live() {
+        if app && workers && self.serves_as_it_should() {
             return self.finish_install();
         }
         Did::Wait

@@ -246,6 +246,19 @@ fn installed() -> Sim {
 }
 
 #[test]
+fn an_installation_has_not_ended_before_users_are_served() {
+    let mut sim = Sim::new();
+    loop {
+        let live = sim.world.gateway.traffic();
+        sim.tick();
+        if sim.memory.phase_name() == "idle" && sim.memory.production_revision().is_some() {
+            assert_eq!(live, canaryd_gateway::Traffic::PRODUCTION, "this was live when the plan was made");
+            return;
+        }
+    }
+}
+
+#[test]
 fn a_good_version_is_promoted_and_undo_brings_the_old_one_back() {
     let mut sim = installed();
     sim.ask("v2", "00000000a2");
