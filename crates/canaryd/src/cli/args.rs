@@ -19,7 +19,7 @@ Example: canaryd --watch /etc/canaryd/manifests";
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
-#[command(name = "canaryd", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "canaryd", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What every command understands.
@@ -425,7 +425,7 @@ pub(crate) struct DemoArgs {
     /// Gateway image [default: nginx:stable]
     #[arg(long, value_name = "IMAGE")]
     pub(crate) nginx_image: Option<String>,
-    /// Application image [default: built from the demo application's binary]
+    /// Application image, with the tags v1 to v4 [default: canaryd-demo]
     #[arg(long, value_name = "IMAGE")]
     pub(crate) app_image: Option<String>,
     /// Where the figures are written

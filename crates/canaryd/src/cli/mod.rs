@@ -5,6 +5,8 @@ mod daemon;
 mod exit;
 mod live;
 mod outcome;
+#[cfg(test)]
+mod reference;
 mod run;
 mod screens;
 mod style;
