@@ -1,33 +1,122 @@
 #!/usr/bin/env bash
-# Installs what building and testing need and this machine lacks; says what it does before it does it; asks nothing.
+# Installs what this machine lacks to build canaryd and to run its demo; with the argument `tests` also what the tests need.
+# Says what it does before it does it, asks nothing, and does nothing on a machine that has everything. Debian; on other
+# systems it names what is missing.
+#
+# What it may do: apt-get install packages (as root or through sudo) · install Rust for this user with rustup · build
+# cargo-nextest (tests; with CANARYD_DENY=1 cargo-deny as well) · start Docker · add this user to the group docker.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+say() { echo "bootstrap: $*" >&2; }
+die() { say "$*"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
 
-missing=()
-need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
-need gcc build-essential
-need git git
-need docker docker.io
-need mmdebstrap mmdebstrap
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; return; fi
+  has sudo || die "this needs root, and there is no sudo; as root: $*"
+  sudo "$@"
+}
 
-if [ "${#missing[@]}" -gt 0 ]; then
-  command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
-  echo "bootstrap: installing ${missing[*]} with apt-get"
-  as_root apt-get update -q -o Acquire::Check-Valid-Until=false
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+# --- packages -------------------------------------------------------------------------------------------------------
+
+apt_install() {
+  has apt-get || die "please install: $*"
+  say "installing with apt-get: $*"
+  local quiet=(-q -o=APT::Update::Error-Mode=any)
+  if ! as_root apt-get update "${quiet[@]}"; then
+    # Signatures are still checked; what is let through is a mirror that lags behind.
+    say "a package list could not be updated; once more, with lists that have expired"
+    as_root apt-get update -q -o Acquire::Check-Valid-Until=false
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+debian_has() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+
+packages() {
+  local missing=()
+  need() { has "$1" || missing+=("$2"); }
+  need cc build-essential
+  need make make
+  need git git
+  need docker docker.io
+  # For scripts/nginx-image.sh, where nginx:stable cannot be pulled.
+  need mmdebstrap mmdebstrap
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
+  if ! has cargo && ! has rustup; then
+    if debian_has rustup; then missing+=(rustup); else missing+=(curl ca-certificates); fi
+  fi
+  [ "${#missing[@]}" = 0 ] || apt_install "${missing[@]}"
+}
+
+# --- Rust -----------------------------------------------------------------------------------------------------------
+
+wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+new_enough() {
+  local found
+  found=$(rustc --version 2>/dev/null | cut -d' ' -f2) || return 1
+  [ "$(printf '%s\n' "$wanted" "${found:-0}" | sort -V | head -n 1)" = "$wanted" ]
+}
+
+rust() {
+  PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+  if new_enough && has cargo; then return; fi
+  if ! has rustup && has cargo; then
+    die "Rust $wanted or later is needed, this is $(rustc --version): update it, or remove it and run this again"
+  fi
+  if ! has rustup; then
+    say "installing Rust for this user with rustup, from https://sh.rustup.rs, into ${CARGO_HOME:-$HOME/.cargo}"
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs \
+      | sh -s -- -y -q --no-modify-path --profile minimal -c clippy -c rustfmt
+    return
+  fi
+  say "installing the stable Rust toolchain with rustup"
+  rustup toolchain install stable --profile minimal -c clippy -c rustfmt
+  # Somebody who chose a default keeps it; here another one counts.
+  if rustup default >/dev/null 2>&1; then rustup override set stable; else rustup default stable; fi
+}
+
+cargo_tool() {
+  if cargo "$1" --version >/dev/null 2>&1; then return; fi
+  say "building cargo-$1 with cargo install (several minutes, once)"
+  cargo install --locked "cargo-$1"
+}
+
+# --- Docker ---------------------------------------------------------------------------------------------------------
+
+engine_answers() { docker info >/dev/null 2>&1; }
+# For root an engine that this user may not ask answers as well.
+engine_runs() { as_root docker info >/dev/null 2>&1; }
+
+start_engine() {
+  say "starting the Docker engine"
+  as_root service docker start >/dev/null || true
+  for _ in $(seq 60); do engine_runs && return; sleep 1; done
+  as_root docker info || true
+  die "the Docker engine does not answer"
+}
+
+engine() {
+  if engine_answers; then return; fi
+  # Somebody chose another engine: it is theirs to start.
+  [ -z "${DOCKER_HOST:-}" ] || die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST"
+  engine_runs || start_engine
+  if engine_answers; then return; fi
+  local me
+  me=$(id -un)
+  if ! id -nG "$me" | grep -qw docker; then
+    say "adding $me to the group docker: its members may use Docker, and so do what root may"
+    as_root usermod -aG docker "$me"
+  fi
+  # This session does not have the group yet: scripts/with-docker.sh takes it for what follows.
+}
+
+packages
+rust
+if [ "${1:-}" = tests ]; then
+  cargo_tool nextest
+  if [ "${CANARYD_DENY:-}" = 1 ]; then cargo_tool deny; fi
 fi
-if ! command -v cargo >/dev/null 2>&1; then
-  echo "bootstrap: Rust is missing; install it with rustup, then run this again" >&2
-  exit 1
-fi
-if ! cargo nextest --version >/dev/null 2>&1; then
-  echo "bootstrap: building cargo-nextest (several minutes, once)"
-  cargo install cargo-nextest --locked
-fi
-if ! docker info >/dev/null 2>&1; then
-  echo "bootstrap: starting the Docker engine"
-  as_root service docker start
-  for _ in $(seq 60); do docker info >/dev/null 2>&1 && break; sleep 1; done
-  docker info >/dev/null || { echo "bootstrap: the Docker engine does not answer; see docker info" >&2; exit 1; }
-fi
+engine
