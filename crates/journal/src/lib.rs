@@ -5,6 +5,7 @@
 //! twice. It must never panic on a file that it did not write, never delete what it cannot read, and never let two
 //! daemons share one state directory.
 
+mod copy;
 mod error;
 mod housekeeping;
 mod instance;
@@ -15,6 +16,7 @@ mod record;
 mod schema;
 mod store;
 
+pub use copy::copy;
 pub use error::JournalError;
 pub use housekeeping::Swept;
 pub use journal::{Journal, Opened};

@@ -25,7 +25,7 @@ use super::slots::SlotBook;
 use super::store::Store;
 
 /// What was fixed at the start.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Config {
     /// Name of this host, for every message.
     pub(crate) host: String,
@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) epoch: u64,
     /// When the daemon started.
     pub(crate) since: Timestamp,
+    /// What a dry run works on instead of the state directory; removed at the end.
+    pub(crate) _scratch: Option<super::scratch::Scratch>,
 }
 
 /// What all loops share.
@@ -81,6 +83,8 @@ pub(crate) struct Cell {
     pub(crate) sets: SetTasks,
     pub(crate) evidence: Mutex<super::evidence::Evidence>,
     pub(crate) report: Mutex<Option<Report>>,
+    /// In a dry run: what would be so if it had been done.
+    pub(crate) pretence: Mutex<super::dry_run::Pretence>,
     /// Those who wait for the answer to a command, by its id.
     pub(crate) waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
     pub(crate) stop: CancellationToken,
@@ -162,6 +166,7 @@ impl House {
             sets: SetTasks::default(),
             evidence: Mutex::default(),
             report: Mutex::default(),
+            pretence: Mutex::default(),
             waiting: Mutex::default(),
             stop: self.stop.child_token(),
         })

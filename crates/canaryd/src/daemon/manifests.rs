@@ -109,7 +109,7 @@ fn as_look(listing: Listing) -> Look {
 /// Resolves one name and wakes its loop if anything about it changed; returns whether it did.
 async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Path) -> bool {
     let known = house.cell(name);
-    let pulling = if house.config.dry_run { Pulling::Never } else { Pulling::Allowed };
+    let pulling = if house.config.dry_run { Pulling::Simulated } else { Pulling::Allowed };
     let resolution = resolve_draft(house, known.as_deref(), draft, file, pulling).await;
     let accepted = resolution.and_then(|resolution| {
         if let Some(problem) = port_conflict(house, &resolution.rollout, known.as_deref()) {

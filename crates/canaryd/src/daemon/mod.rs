@@ -16,6 +16,7 @@ mod observer;
 mod plan_page;
 mod resolver;
 mod rollouts;
+mod scratch;
 mod slots;
 mod store;
 mod world;
@@ -39,6 +40,7 @@ use crate::cli::DaemonArgs;
 use bells::lock;
 use book::Book;
 use house::{Cell, Config, House};
+use scratch::Scratch;
 use store::{Kept, Store};
 
 /// How long the end of the daemon waits for operations under way.
@@ -117,6 +119,13 @@ async fn close(house: &Arc<House>) {
 
 async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> {
     let state_dir = std::path::absolute(&args.state)?;
+    let (state_dir, scratch) = match args.dry_run {
+        true => {
+            let scratch = Scratch::of(&state_dir).await?;
+            (scratch.dir().to_owned(), Some(scratch))
+        }
+        false => (state_dir, None),
+    };
     let store = Store::open(&state_dir)?;
     let Opened { journal, epoch, instance } = Journal::open(&state_dir).await?;
     let options = DockerOptions { host: args.docker_host.clone(), ..DockerOptions::new(&instance, &state_dir) };
@@ -131,6 +140,7 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
         instance,
         epoch,
         since: Timestamp::now(),
+        _scratch: scratch,
     };
     let engine: Arc<dyn Engine> = Arc::new(engine);
     Ok(House::new(config, engine, journal, store, args.max_moving, Book::new(args.vars.clone()), stop))

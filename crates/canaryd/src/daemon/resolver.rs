@@ -95,6 +95,8 @@ pub(crate) enum Pulling {
     Allowed,
     /// Nothing is changed by looking.
     Never,
+    /// As if a pull that the manifest allows had brought the image.
+    Simulated,
 }
 
 /// A manifest that resolved, not yet in force.
@@ -177,25 +179,41 @@ async fn images_of(
 }
 
 async fn look_up(house: &Arc<House>, reference: &str, policy: PullPolicy, pull: Pulling) -> ImageState {
-    if pull == Pulling::Never {
-        return match house.engine.image(reference).await {
-            Ok(Some(image)) => ImageState::Present { id: image.id },
-            Ok(None) => {
-                ImageState::Missing { reason: format!("image {reference} is not in the engine; it would be pulled") }
-            }
-            Err(_) => ImageState::Pending,
-        };
+    let found = house.engine.image(reference).await;
+    match (pull, found, policy) {
+        (Pulling::Allowed, found, policy) => found_or_pulled(house, reference, found.ok(), policy),
+        (Pulling::Never | Pulling::Simulated, Ok(Some(image)), _) => ImageState::Present { id: image.id },
+        (Pulling::Simulated, Ok(None), PullPolicy::Missing | PullPolicy::Always) => {
+            tracing::info!(dry_run = true, "would pull {reference}");
+            ImageState::Present { id: format!("simulated:{reference}") }
+        }
+        (Pulling::Never | Pulling::Simulated, Ok(None), PullPolicy::Never) => forbidden(reference),
+        (Pulling::Never, Ok(None), PullPolicy::Missing | PullPolicy::Always) => {
+            ImageState::Missing { reason: format!("image {reference} is not in the engine; it would be pulled") }
+        }
+        (Pulling::Never | Pulling::Simulated, Err(_), _) => ImageState::Pending,
     }
-    match (house.engine.image(reference).await, policy) {
-        (Ok(Some(image)), PullPolicy::Missing | PullPolicy::Never) => ImageState::Present { id: image.id },
-        (Ok(None), PullPolicy::Never) => ImageState::Missing {
-            reason: format!(
-                "image {reference} is not in the engine and `pull: never` forbids a pull; build it or pull it"
-            ),
-        },
-        (Ok(_), PullPolicy::Missing | PullPolicy::Always) => house.pulls.pull(house, reference),
+}
+
+fn forbidden(reference: &str) -> ImageState {
+    ImageState::Missing {
+        reason: format!("image {reference} is not in the engine and `pull: never` forbids a pull; build it or pull it"),
+    }
+}
+
+/// `found`: what the engine said, if it answered.
+fn found_or_pulled(
+    house: &Arc<House>,
+    reference: &str,
+    found: Option<Option<canaryd_engine::Image>>,
+    policy: PullPolicy,
+) -> ImageState {
+    match (found, policy) {
+        (Some(Some(image)), PullPolicy::Missing | PullPolicy::Never) => ImageState::Present { id: image.id },
+        (Some(None), PullPolicy::Never) => forbidden(reference),
+        (Some(_), PullPolicy::Missing | PullPolicy::Always) => house.pulls.pull(house, reference),
         // The engine is away: asked again when it is back.
-        (Err(_), PullPolicy::Missing | PullPolicy::Always | PullPolicy::Never) => ImageState::Pending,
+        (None, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Never) => ImageState::Pending,
     }
 }
 

@@ -59,6 +59,9 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
 
 /// Nothing is left of it, and no manifest asks for it.
 async fn forget(house: &House, cell: &Cell) {
+    if house.config.dry_run {
+        return;
+    }
     if let Err(error) = house.journal.forget(cell.name.as_str()).await {
         tracing::warn!(%error, rollout = %cell.name, "a deleted rollout is still in the journal");
     }
@@ -73,14 +76,14 @@ async fn forget(house: &House, cell: &Cell) {
 async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
     let mut memory = cell.memory.lock().await;
     let slots = house.slots.offer(&cell.name);
-    let world = world_of(house, cell, &memory, slots.clone());
-    let mut decided = plan(&memory, &world, Timestamp::now());
     if house.config.dry_run {
-        house.slots.settle(&cell.name, decided.memory.moving(), decided.memory.starting());
-        let pretended = super::dry_run::pretend(cell, decided);
+        let pretended = super::dry_run::turn(house, cell, &memory, slots);
+        house.slots.settle(&cell.name, pretended.memory.moving(), pretended.memory.starting());
         *memory = pretended.memory.clone();
         return Some(pretended);
     }
+    let world = world_of(house, cell, &memory, slots.clone());
+    let mut decided = plan(&memory, &world, Timestamp::now());
     if house.can_write()
         && must_be_kept(cell, &memory, &decided)
         && let Err(why) = commit(house, cell, &decided).await

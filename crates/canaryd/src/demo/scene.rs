@@ -62,7 +62,9 @@ pub(super) async fn play(house: &mut DemoHouse, load: &Load, scene: Scene) -> Re
     // What was under way when the weights changed ends within moments.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after = load.snapshot();
-    let fault_at = first_failure(&after, scene).or(exit_of(house, &after, scene).await?);
+    // A process that ends may break answers before and after Docker has seen it go: the fault is whatever came first.
+    let exit = exit_of(house, &after, scene).await?;
+    let fault_at = first_failure(&after, scene).into_iter().chain(exit).min();
     let fault_to_zero = fault_at.zip(zero_at).map(|(fault, zero)| zero.saturating_sub(fault));
     Ok(Run::of(scene, &before, &after, &outcome, fault_to_zero))
 }

@@ -51,9 +51,7 @@ pub(super) fn gateway(walk: &mut Walk, at: &At) -> Option<Gateway> {
         networks: f.read(walk, "networks", |w, at| w.list(at, docker_name)).unwrap_or_default(),
         expose: f.read(walk, "expose", expose).unwrap_or_default(),
         sticky: f.read(walk, "sticky", sticky),
-        trusted_proxies: f
-            .read(walk, "trustedProxies", |w, at| w.list(at, cidr))
-            .unwrap_or(base.trusted_proxies),
+        trusted_proxies: f.read(walk, "trustedProxies", |w, at| w.list(at, cidr)).unwrap_or(base.trusted_proxies),
         force: f.read(walk, "force", |w, at| {
             let f = Fields::open(w, at, &shapes::FORCE)?;
             Some(Force { header: f.read(w, "header", header)? })

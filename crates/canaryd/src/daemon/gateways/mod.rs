@@ -108,6 +108,9 @@ fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
 
 /// Reconciles the gateway of one rollout until the rollout is gone or the daemon stops.
 pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
+    if house.config.dry_run && !house.store.gateway_dir(&cell.name).exists() {
+        return;
+    }
     let mut wanted = cell.gateway.wanted.subscribe();
     let mut seen = house.observer.subscribe();
     let mut gateway = match Gateway::open(&house, &cell).await {

@@ -85,6 +85,7 @@ impl Gateway {
     /// One turn; returns when to take the next at the latest.
     pub(super) async fn turn(&mut self, wanted: Wanted) -> Duration {
         if self.house.config.dry_run {
+            self.only_look();
             return QUIET;
         }
         let outcome = match wanted {
@@ -103,6 +104,15 @@ impl Gateway {
             problem: self.problem.clone(),
         });
         if self.problem.is_some() || self.old_workers > 0 { SOON } else { QUIET }
+    }
+
+    /// A dry run: tells what is live, and where the ops port is, and touches nothing.
+    fn only_look(&mut self) {
+        if let Some(running) = self.observed() {
+            let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
+            *lock(&self.cell.gateway.ops) = Some(Ops::new(ops, self.secrets.ops_token.clone()));
+        }
+        self.publish_live();
     }
 
     async fn end(&mut self) -> Result<()> {
