@@ -1,3 +1,5 @@
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
 .PHONY: help demo clean-demo test lint
 
 help: ## Show what there is to make
@@ -5,13 +7,13 @@ help: ## Show what there is to make
 
 demo: ## Show the main job on real traffic; installs and builds what is missing (under three minutes once built)
 	scripts/bootstrap.sh
-	scripts/nginx-image.sh
+	docker image inspect nginx:stable >/dev/null 2>&1 || timeout 120 docker pull --quiet nginx:stable || scripts/nginx-image.sh
 	scripts/images.sh
 	cargo build --locked -p canaryd
-	target/debug/canaryd demo --nginx-image canaryd-nginx:local
+	$(TARGET)/debug/canaryd demo
 
 clean-demo: ## Take away what the demo left: containers, networks, images
-	-target/debug/canaryd demo --clean
+	-$(TARGET)/debug/canaryd demo --clean
 	-docker image rm canaryd-demo:v1 canaryd-demo:v2 canaryd-demo:v3 canaryd-demo:v4 canaryd-demo:base
 
 lint: ## Formatting, and clippy

@@ -69,7 +69,7 @@ pub(crate) struct DaemonFlags {
     /// Docker's address [default: $DOCKER_HOST, else the current context]
     #[arg(long, value_name = "URL")]
     pub(crate) docker_host: Option<String>,
-    /// How health is asked: by address (auto is the same for now), or through the gateway
+    /// How containers are reached (health): by address, through the gateway's ops port, or whichever works
     #[arg(long, value_enum, default_value_t = ReachChoice::Auto)]
     pub(crate) reach: ReachChoice,
     /// How log lines look [default: text on a terminal, else json]
@@ -91,7 +91,7 @@ pub(crate) struct VarFlags {
 /// How containers are reached for health and the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReachChoice {
-    /// By their addresses for now; later whichever works.
+    /// By their addresses if this process has a route there, else through the gateway.
     Auto,
     /// By their addresses.
     Direct,
@@ -422,7 +422,7 @@ pub(crate) struct DemoArgs {
     /// Remove what an earlier demo left, and stop
     #[arg(long)]
     pub(crate) clean: bool,
-    /// Gateway image [default: nginx:stable]
+    /// Gateway image [default: nginx:stable, else canaryd-nginx:local]
     #[arg(long, value_name = "IMAGE")]
     pub(crate) nginx_image: Option<String>,
     /// Application image, with the tags v1 to v4 [default: canaryd-demo]

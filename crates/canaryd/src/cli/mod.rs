@@ -13,6 +13,7 @@ mod style;
 mod vars;
 mod words;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use canaryd_planner::Verb;
@@ -109,7 +110,8 @@ fn log_to_stderr(format: LogFormat) {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colourful);
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),

@@ -60,10 +60,11 @@ pub(crate) fn turn(house: &Arc<House>, cell: &Arc<Cell>, memory: &Memory, slots:
         }
         pretence.done(action, now);
     }
+    for event in &mut decided.events {
+        event.message = format!("{} (simulated)", event.message);
+    }
     if let Some(report) = &mut decided.report {
-        report
-            .notes
-            .push("dry run: nothing is done; started containers, weights and canary requests are simulated".to_owned());
+        report.notes.push("simulated (dry run)".to_owned());
     }
     decided
 }
@@ -253,7 +254,7 @@ mod tests {
         SetGoal {
             set: SetId::nth(1),
             component: ComponentName::app(),
-            revision: "h1-0123456789ab".parse().unwrap_or_else(|_| panic!("a revision")),
+            revision: "0123456789".parse().expect("a revision"),
             running: running.to_vec(),
             stopped: stopped.to_vec(),
             removed: Vec::new(),

@@ -65,6 +65,8 @@ pub(crate) struct House {
     cells: Mutex<BTreeMap<RolloutName, Arc<Cell>>>,
     /// Changes whenever a report or the history may have changed.
     pub(crate) changes: watch::Sender<u64>,
+    /// Whether this process has a route to the containers' network; found out once, when the first gateway runs.
+    pub(crate) routes: std::sync::OnceLock<bool>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -129,6 +131,7 @@ impl House {
             unresolved: Mutex::default(),
             cells: Mutex::default(),
             changes: watch::Sender::new(0),
+            routes: std::sync::OnceLock::new(),
             stop,
             tasks: TaskTracker::new(),
         })

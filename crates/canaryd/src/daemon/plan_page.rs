@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use canaryd_cockpit::{PlanChange, PlanMemory, PlanPage, PlanStep, plan_table};
+use canaryd_gateway::Traffic;
 use canaryd_planner::{Action, Desired, Memory, Slots, plan};
 use canaryd_rollout::{CheckKind, Draft, ImageState, Rollout, SourceText, Weight, diff, fmt, parse, peak_memory};
 use jiff::Timestamp;
@@ -84,10 +85,13 @@ fn decide(house: &Arc<House>, rollout: &Rollout, memory: &Memory) -> (String, Ve
 /// One action as a person would say it.
 pub(crate) fn in_words(action: &Action) -> String {
     match action {
-        Action::Route(intent) => format!("ask the gateway for {} % to the canary", intent.traffic.canary()),
+        Action::Route(intent) => match intent.traffic {
+            Traffic::Nobody => "let the gateway answer 503 until a replica is healthy".to_owned(),
+            Traffic::Split { canary } => format!("ask the gateway for {canary} % to the canary"),
+        },
         Action::EnsureSet(goal) => {
             let (running, stopped, removed) = (goal.running.len(), goal.stopped.len(), goal.removed.len());
-            let mut text = format!("{} of {}: {running} running", goal.component, goal.revision);
+            let mut text = format!("ensure {} of {}: {running} running", goal.component, goal.revision);
             if stopped > 0 {
                 text.push_str(&format!(", {stopped} kept stopped"));
             }

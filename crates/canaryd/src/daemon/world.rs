@@ -80,7 +80,9 @@ impl Revisions {
 fn probe(house: &House, cell: &Arc<Cell>, revisions: &Revisions, containers: &[&ObservedContainer]) {
     let described: Vec<(&ObservedContainer, &Component)> =
         containers.iter().filter_map(|c| Some((*c, revisions.component(c)?))).collect();
-    cell.health.watch(cell, &cell.gateway.reach(house.config.reach), &described);
+    if let Some(reach) = cell.gateway.reach(house) {
+        cell.health.watch(cell, &reach, &described);
+    }
 }
 
 fn sets_of(cell: &Cell, revisions: &Revisions, containers: &[&ObservedContainer]) -> Vec<SetView> {

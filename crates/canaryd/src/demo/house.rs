@@ -20,11 +20,15 @@ use crate::cli::DemoArgs;
 /// How long anything of the demo may take before it is given up.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What users pull, and what `scripts/nginx-image.sh` makes where nothing can be pulled.
+const NGINX_IMAGES: [&str; 2] = ["nginx:stable", "canaryd-nginx:local"];
+
 /// Everything that the demo started.
 pub(crate) struct DemoHouse {
     dir: PathBuf,
     app_image: String,
-    nginx_image: String,
+    /// The first that is there is used.
+    nginx_images: Vec<String>,
     endpoint: Endpoint,
     daemon: Option<Child>,
 }
@@ -33,9 +37,10 @@ impl DemoHouse {
     pub(super) fn new(args: &DemoArgs, endpoint: Endpoint) -> Result<Self> {
         let uid = rustix::process::getuid().as_raw();
         let app = args.app_image.clone().unwrap_or_else(|| "canaryd-demo".to_owned());
-        let nginx = args.nginx_image.clone().unwrap_or_else(|| "nginx:stable".to_owned());
+        let nginx_images =
+            args.nginx_image.clone().map_or(NGINX_IMAGES.map(str::to_owned).to_vec(), |asked| vec![asked]);
         let dir = std::env::temp_dir().join(format!("canaryd-demo-{uid}"));
-        Ok(Self { dir, app_image: app, nginx_image: nginx, endpoint, daemon: None })
+        Ok(Self { dir, app_image: app, nginx_images, endpoint, daemon: None })
     }
 
     fn state(&self) -> PathBuf {
@@ -77,16 +82,20 @@ impl DemoHouse {
     }
 
     /// Every image is there, or the message says how to make it.
-    pub(super) async fn check_images(&self) -> Result<()> {
+    pub(super) async fn check_images(&mut self) -> Result<()> {
         let host = Some(self.endpoint.address.to_string());
         let options = DockerOptions { host, ..DockerOptions::new("demo", self.state()) };
         let engine = DockerEngine::connect(options).await?;
         let versions = ["v1", "v2", "v3", "v4"].map(|v| format!("{}:{v}", self.app_image));
         let mut missing = Vec::new();
-        for image in versions.iter().chain([&self.nginx_image]) {
+        for image in &versions {
             if engine.image(image).await?.is_none() {
                 missing.push(image.clone());
             }
+        }
+        match first_present(&engine, &self.nginx_images).await? {
+            Some(image) => self.nginx_images = vec![image],
+            None => missing.push(self.nginx_images.join(" or ")),
         }
         if !missing.is_empty() {
             bail!("the demo needs images that are not in the engine: {}; `make demo` builds them", missing.join(", "));
@@ -137,7 +146,7 @@ spec:
     - {{ name: latency, latency: {{ quantile: 0.95, max: 500ms }} }}
 ",
             image = self.app_image,
-            nginx = self.nginx_image
+            nginx = self.nginx_images.first().map_or(NGINX_IMAGES[0], String::as_str)
         )
     }
 
@@ -215,6 +224,15 @@ spec:
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
+}
+
+async fn first_present(engine: &DockerEngine, images: &[String]) -> Result<Option<String>> {
+    for image in images {
+        if engine.image(image).await?.is_some() {
+            return Ok(Some(image.clone()));
+        }
+    }
+    Ok(None)
 }
 
 async fn end(daemon: &mut Child) {

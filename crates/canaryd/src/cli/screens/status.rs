@@ -12,7 +12,7 @@ use crate::cli::words;
 pub(crate) fn render_status(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
     let mut text = String::new();
     if page.dry_run {
-        text.push_str("dry run: nothing is written to Docker, NGINX or the journal\n");
+        text.push_str("dry run: nothing is written to Docker, NGINX or the journal; what would follow is simulated as succeeding\n");
     }
     if page.rollouts.is_empty() {
         text.push_str(&render_first(&page.host, &page.watch));

@@ -78,15 +78,17 @@ impl GatewayPort {
     pub(crate) fn ops(&self) -> Option<Ops> {
         lock(&self.ops).clone()
     }
-    /// How canaryd gets to this rollout's containers.
-    pub(crate) fn reach(&self, choice: ReachChoice) -> Reach {
+    /// How canaryd gets to this rollout's containers; `None`: not known before the gateway runs.
+    pub(crate) fn reach(&self, house: &House) -> Option<Reach> {
         let relay = || {
             let ops = self.ops()?;
             Some(Reach::Relay { ops: ops.addr(), token: ops.header().1.to_owned() })
         };
-        match choice {
-            ReachChoice::Relay => relay().unwrap_or(Reach::Direct),
-            ReachChoice::Auto | ReachChoice::Direct => Reach::Direct,
+        match (house.config.reach, house.routes.get()) {
+            (ReachChoice::Direct, _) | (ReachChoice::Auto, Some(true)) => Some(Reach::Direct),
+            (ReachChoice::Relay, _) | (ReachChoice::Auto, Some(false)) => relay(),
+            // A dry run starts no gateway to try it on.
+            (ReachChoice::Auto, None) => house.config.dry_run.then_some(Reach::Direct),
         }
     }
 

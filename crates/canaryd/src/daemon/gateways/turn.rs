@@ -18,11 +18,15 @@ use jiff::Timestamp;
 use super::container::{EngineMaster, Running, owner, plan_of};
 use super::disk::{Secrets, conf_of, intent_of, keep_intent, secrets, sweep_intents};
 use super::{QUIET, SOON, Wanted};
+use crate::cli::ReachChoice;
 use crate::daemon::bells::lock;
 use crate::daemon::house::{Cell, House};
 
 /// Generations that stay on disk.
 const GENERATIONS: usize = 20;
+
+/// How long the gateway's own address may take to answer before the relay is used.
+const ROUTE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One gateway as its loop knows it.
 pub(super) struct Gateway {
@@ -129,6 +133,7 @@ impl Gateway {
         self.lower_if_asked(wanted).await?;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         self.ensure_container(&rollout, wanted).await?;
+        self.find_route(&rollout).await;
         self.make_live(&rollout, wanted).await?;
         self.count_old_workers().await;
         self.rotate().await;
@@ -187,6 +192,28 @@ impl Gateway {
         let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
         let link = link(&self.dir, &self.secrets, Some(ops))?;
         Ok((link, EngineMaster { engine: Arc::clone(&self.house.engine), running }))
+    }
+
+    /// Tries the containers' network on the gateway itself, once for all rollouts. A refusal has come from there as well.
+    async fn find_route(&self, rollout: &Rollout) {
+        if self.house.config.reach != ReachChoice::Auto || self.house.routes.get().is_some() {
+            return;
+        }
+        let observation = self.house.observer.seen().observation;
+        let gateway = observation.iter().flat_map(|o| &o.gateways).find(|g| g.rollout == self.cell.name);
+        let Some(addr) = gateway.and_then(|g| g.addr) else { return };
+        let to = SocketAddr::new(addr, canaryd_gateway::container::Ports::of(&self.settings(rollout)).ops);
+        let tried = tokio::time::timeout(ROUTE_PATIENCE, tokio::net::TcpStream::connect(to)).await;
+        let routes = match &tried {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            Err(_) => false,
+        };
+        if self.house.routes.set(routes).is_ok() {
+            let reach = if routes { "direct" } else { "relay" };
+            tracing::info!(reach, "how containers are reached");
+            self.house.cells().iter().for_each(|cell| cell.bell.ring());
+        }
     }
 
     /// The gateway in the last observation.
