@@ -21,7 +21,8 @@ async fn story(name: &str, args: &[&str]) -> String {
     host.write("app.yaml", &manifest.version("v3").yaml());
     let ended = host.expect_outcome(name, "v3", Outcome::Reverted).await;
     assert!(ended.reason.contains("health"), "{}", ended.reason);
-    assert_eq!(load.stop().await.failed, 0, "no request is lost");
+    let seen = load.stop().await;
+    assert_eq!(seen.failed, 0, "no request is lost: {:?}\n{:#?}\n{}", seen.by_class, seen.failures.first(), host.log());
     host.log()
 }
 

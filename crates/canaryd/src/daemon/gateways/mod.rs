@@ -3,6 +3,7 @@
 
 mod container;
 mod disk;
+mod route;
 mod turn;
 
 use std::sync::{Arc, Mutex};
@@ -126,7 +127,11 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
     };
     loop {
         let goal = wanted.borrow_and_update().clone();
-        let wake = gateway.turn(goal).await;
+        let wake = tokio::select! {
+            wake = gateway.turn(goal.clone()) => wake,
+            // Everything of a turn may be cut short; `Gateway` finds out what became of it.
+            () = urgent(wanted.clone(), &goal) => continue,
+        };
         tokio::select! {
             () = cell.stop.cancelled() => return,
             Ok(()) = wanted.changed() => {}
@@ -134,6 +139,18 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
             Ok(()) = seen.changed() => {}
             () = tokio::time::sleep(wake) => {}
         }
+    }
+}
+
+/// Ends when less is wanted for the canary than the turn under way is for: a lowering waits for nothing.
+async fn urgent(mut wanted: watch::Receiver<Wanted>, goal: &Wanted) {
+    let lowers = |newer: &Wanted| match (newer, goal) {
+        (Wanted::Serve(newer), Wanted::Serve(goal)) => newer.lowers(goal),
+        (Wanted::Nothing | Wanted::Removed, _) | (_, Wanted::Nothing | Wanted::Removed) => false,
+    };
+    if wanted.wait_for(lowers).await.is_err() {
+        // Nobody will want anything any more.
+        std::future::pending().await
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use canaryd_engine::RunState;
+use canaryd_gateway::container::Ports;
 use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
 use canaryd_link::{Link, Ops};
 use canaryd_planner::{GatewayView, Live};
@@ -17,16 +18,13 @@ use jiff::Timestamp;
 
 use super::container::{EngineMaster, Running, owner, plan_of};
 use super::disk::{Secrets, conf_of, intent_of, keep_intent, secrets, sweep_intents};
+use super::route::find_route;
 use super::{QUIET, SOON, Wanted};
-use crate::cli::ReachChoice;
 use crate::daemon::bells::lock;
 use crate::daemon::house::{Cell, House};
 
 /// Generations that stay on disk.
 const GENERATIONS: usize = 20;
-
-/// How long the gateway's own address may take to answer before the relay is used.
-const ROUTE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One gateway as its loop knows it.
 pub(super) struct Gateway {
@@ -36,6 +34,8 @@ pub(super) struct Gateway {
     secrets: Secrets,
     n: u64,
     live: Option<Live>,
+    /// What a turn was making live when a lowering cut it short: it may be live, or not.
+    attempt: Option<Intent>,
     /// What the live generation was rendered from; `None`: not known, compare the text.
     rendered_from: Option<Settings>,
     running: Option<Running>,
@@ -59,6 +59,7 @@ impl Gateway {
             secrets,
             n: 0,
             live: None,
+            attempt: None,
             rendered_from: None,
             running: None,
             nginx: None,
@@ -131,9 +132,10 @@ impl Gateway {
         self.notice_offline_lowering();
         // First of all, and with nothing in front of it that can fail.
         self.lower_if_asked(wanted).await?;
+        self.settle_attempt().await?;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         self.ensure_container(&rollout, wanted).await?;
-        self.find_route(&rollout).await;
+        find_route(&self.house, &self.cell.name, Ports::of(&self.settings(&rollout)).ops).await;
         self.make_live(&rollout, wanted).await?;
         self.count_old_workers().await;
         self.rotate().await;
@@ -157,10 +159,10 @@ impl Gateway {
 
     /// To 0 % by the prepared twin: a rename and a signal.
     async fn lower_if_asked(&mut self, wanted: &Intent) -> Result<()> {
-        let Some(live) = &self.live else { return Ok(()) };
-        if !twin_does(wanted, &live.intent) {
+        let may_be_live = self.attempt.as_ref().into_iter().chain(self.live.as_ref().map(|live| &live.intent));
+        let Some(lowered) = may_be_live.into_iter().find(|intent| twin_does(wanted, intent)).cloned() else {
             return Ok(());
-        }
+        };
         let (link, master) = self.link_and_master()?;
         let began = std::time::Instant::now();
         let proven = link.lower(&master).await.context("cannot lower by the prepared twin");
@@ -172,10 +174,21 @@ impl Gateway {
             }
         };
         tracing::info!(rollout = %self.cell.name, %generation, took_ms = began.elapsed().as_millis(), "canary at 0 %");
-        let mut intent = wanted.clone();
-        intent.lanes.clone_from(&live.intent.lanes);
+        // Whichever generation was current: its twin has its replicas.
+        let mut intent = intent_of(&self.dir, generation).unwrap_or(lowered);
+        (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);
+        self.attempt = None;
         self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
         self.publish_live();
+        Ok(())
+    }
+
+    /// Finds out what is live after a turn that was cut short.
+    async fn settle_attempt(&mut self) -> Result<()> {
+        if self.attempt.is_some() {
+            self.confirm().await?;
+            self.attempt = None;
+        }
         Ok(())
     }
 
@@ -192,28 +205,6 @@ impl Gateway {
         let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
         let link = link(&self.dir, &self.secrets, Some(ops))?;
         Ok((link, EngineMaster { engine: Arc::clone(&self.house.engine), running }))
-    }
-
-    /// Tries the containers' network on the gateway itself, once for all rollouts. A refusal has come from there as well.
-    async fn find_route(&self, rollout: &Rollout) {
-        if self.house.config.reach != ReachChoice::Auto || self.house.routes.get().is_some() {
-            return;
-        }
-        let observation = self.house.observer.seen().observation;
-        let gateway = observation.iter().flat_map(|o| &o.gateways).find(|g| g.rollout == self.cell.name);
-        let Some(addr) = gateway.and_then(|g| g.addr) else { return };
-        let to = SocketAddr::new(addr, canaryd_gateway::container::Ports::of(&self.settings(rollout)).ops);
-        let tried = tokio::time::timeout(ROUTE_PATIENCE, tokio::net::TcpStream::connect(to)).await;
-        let routes = match &tried {
-            Ok(Ok(_)) => true,
-            Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
-            Err(_) => false,
-        };
-        if self.house.routes.set(routes).is_ok() {
-            let reach = if routes { "direct" } else { "relay" };
-            tracing::info!(reach, "how containers are reached");
-            self.house.cells().iter().for_each(|cell| cell.bell.ring());
-        }
     }
 
     /// The gateway in the last observation.
@@ -351,7 +342,10 @@ impl Gateway {
         let (whole, lowered) = (render(&settings, wanted, generation)?, twin(&settings, wanted, generation)?);
         let (link, master) = self.link_and_master()?;
         keep_intent(&self.dir, generation, wanted)?;
-        let proven = link.apply(&whole, &lowered, &master, test).await?;
+        self.attempt = Some(wanted.clone());
+        let proven = link.apply(&whole, &lowered, &master, test).await;
+        self.attempt = None;
+        let proven = proven?;
         tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
         self.live =
             Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
