@@ -31,7 +31,7 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -l var -d 'A variable for 
 complete -c canaryd -n "__fish_canaryd_needs_command" -l var-file -d 'A file of K=V lines; repeatable' -r -F
 complete -c canaryd -n "__fish_canaryd_needs_command" -l max-moving -d 'So many rollouts move at a time' -r
 complete -c canaryd -n "__fish_canaryd_needs_command" -l docker-host -d 'Docker\'s address [default: $DOCKER_HOST, else the current context]' -r
-complete -c canaryd -n "__fish_canaryd_needs_command" -l reach -d 'How health is asked: by address (auto is the same for now), or through the gateway' -r -f -a "auto\t'By their addresses for now; later whichever works'
+complete -c canaryd -n "__fish_canaryd_needs_command" -l reach -d 'How containers are reached (health): by address, through the gateway\'s ops port, or whichever works' -r -f -a "auto\t'By their addresses if this process has a route there, else through the gateway'
 direct\t'By their addresses'
 relay\t'Through the gateway'"
 complete -c canaryd -n "__fish_canaryd_needs_command" -l log -d 'How log lines look [default: text on a terminal, else json]' -r -f -a "text\t'For people'
@@ -230,7 +230,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l socket -d 'S
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c canaryd -n "__fish_canaryd_using_subcommand demo" -l nginx-image -d 'Gateway image [default: nginx:stable]' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand demo" -l nginx-image -d 'Gateway image [default: nginx:stable, else canaryd-nginx:local]' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand demo" -l app-image -d 'Application image, with the tags v1 to v4 [default: canaryd-demo]' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand demo" -l report -d 'Where the figures are written' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand demo" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
