@@ -26,6 +26,9 @@ use crate::daemon::house::{Cell, House};
 /// Generations that stay on disk.
 const GENERATIONS: usize = 20;
 
+/// NGINX's workers before a reload take new connections for 100 ms more.
+const OLD_WORKERS_ACCEPT: Duration = Duration::from_millis(150);
+
 /// One gateway as its loop knows it.
 pub(super) struct Gateway {
     house: Arc<House>,
@@ -344,6 +347,11 @@ impl Gateway {
         keep_intent(&self.dir, generation, wanted)?;
         self.attempt = Some(wanted.clone());
         let proven = link.apply(&whole, &lowered, &master, test).await;
+        let nobody_served = self.live.as_ref().is_none_or(|live| live.intent.traffic == Traffic::Nobody);
+        if proven.is_ok() && nobody_served {
+            // Said to serve, it must answer no new connection with 503 any more.
+            tokio::time::sleep(OLD_WORKERS_ACCEPT).await;
+        }
         self.attempt = None;
         let proven = proven?;
         tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
