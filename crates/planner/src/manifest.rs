@@ -91,8 +91,7 @@ impl Turn<'_> {
 
     fn heed_gone(&mut self, since: jiff::Timestamp, confirmed: bool) -> Option<Did> {
         if !confirmed {
-            let absent = u64::try_from(self.now.duration_since(since).as_secs()).unwrap_or(0);
-            self.waiting.push(Waiting::Deletion { seconds: 30_u64.saturating_sub(absent) });
+            self.wait_for_absence(since);
             return None;
         }
         if !self.memory.orphaned && self.memory.production.is_some() {
@@ -110,6 +109,11 @@ impl Turn<'_> {
                 Some(self.take_off(Outcome::Superseded, "its manifest was removed", None, None))
             }
         }
+    }
+
+    fn wait_for_absence(&mut self, since: jiff::Timestamp) {
+        let absent = u64::try_from(self.now.duration_since(since).as_secs()).unwrap_or(0);
+        self.waiting.push(Waiting::Deletion { seconds: 30_u64.saturating_sub(absent) });
     }
 
     /// A weight set by hand: capacity first, lowerings at once. Progress stops, safety stays.
@@ -188,7 +192,7 @@ impl Turn<'_> {
             self.actions.push(crate::action::Action::ForgetRevision { revision });
         }
         let old = std::mem::take(&mut self.memory);
-        let Some(rollout) = self.asks() else { return };
+        let Some(rollout) = self.asks().or(old.manifest.as_deref()) else { return };
         let done = Some((rollout.revision.clone(), rollout.provisional.clone()));
         self.memory.deletion = old.deletion.map(|d| Deletion { done, ..d });
         self.memory.manifest = old.manifest;
@@ -204,8 +208,13 @@ impl Turn<'_> {
                 self.memory.deletion = None;
                 None
             }
-            Desired::Gone { .. } => {
+            Desired::Gone { confirmed: true, .. } => {
                 self.memory = crate::memory::Memory::default();
+                Some(Did::Delete)
+            }
+            // It may come back in a moment (a checkout, a file being moved), and must not start again by that.
+            Desired::Gone { since, confirmed: false } => {
+                self.wait_for_absence(*since);
                 Some(Did::Delete)
             }
             Desired::Ready(_) | Desired::Unknown => {

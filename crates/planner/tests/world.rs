@@ -329,6 +329,33 @@ fn delete_removes_everything() {
     sim.quiet();
 }
 
+#[test]
+fn what_was_deleted_does_not_start_again_when_its_manifest_is_away_for_a_moment() {
+    let mut sim = installed();
+    assert!(sim.say(Verb::Delete).accepted);
+    sim.until("deleted", |s| s.world.sets.is_empty() && s.world.gateway.live.is_none());
+    sim.world.desired = Desired::Gone { since: sim.now, confirmed: false };
+    sim.quiet();
+    sim.ask("v1", "00000000a1");
+    sim.quiet();
+    assert!(sim.memory.is_deleted() && sim.world.sets.is_empty());
+    sim.world.desired = Desired::Gone { since: sim.now, confirmed: true };
+    sim.quiet();
+    assert_eq!(sim.memory.name(), None, "nothing of it is remembered");
+}
+
+#[test]
+fn what_is_deleted_after_its_manifest_leaves_nothing_behind() {
+    let mut sim = installed();
+    sim.world.desired = Desired::Gone { since: sim.now, confirmed: true };
+    sim.quiet();
+    assert!(sim.memory.is_orphaned() && !sim.world.sets.is_empty());
+    assert!(sim.say(Verb::Delete).accepted);
+    sim.until("deleted", |s| s.world.sets.is_empty() && s.world.gateway.live.is_none());
+    sim.quiet();
+    assert_eq!(sim.memory.name(), None, "nothing of it is remembered");
+}
+
 /// Random events; law 1 at each step, and law 5 at the end of each history.
 #[test]
 fn ten_thousand_random_histories_keep_the_split_honest_and_abort_always_works() {
