@@ -11,7 +11,7 @@ use canaryd_rollout::{Draft, RolloutName, SourceText, parse};
 use jiff::Timestamp;
 
 /// A name counts as deleted after this long an absence from complete listings.
-const ABSENCE: Duration = Duration::from_secs(30);
+pub(crate) const ABSENCE: Duration = Duration::from_secs(30);
 /// Longer pauses between two looks (a suspended host, a clock that was set) are not absence that was observed.
 const LONGEST_STEP: Duration = Duration::from_secs(2);
 

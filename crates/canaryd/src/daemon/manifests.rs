@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::bells::lock;
 use super::book::{Look, Standing};
-use super::house::{Cell, House};
+use super::house::{Cell, House, Wish};
 use super::resolver::{Pulling, accept, files_of, resolve_draft};
 
 /// How soon is looked again while something is open that no event tells of.
@@ -207,17 +207,20 @@ fn note_absences(house: &House) {
             wish.gone = standing.gone();
             cell.bell.ring();
         }
+        if matches!(wish.gone, Some((_, true))) {
+            wish.pulling.clear();
+        }
     }
 }
 
+/// Nobody waits any more for an image of a manifest that changed or was deleted.
 fn drop_unneeded_pulls(house: &House) {
-    let wanted = house
-        .cells()
-        .iter()
-        .filter_map(|cell| lock(&cell.wish).rollout.clone())
-        .flat_map(|r| {
-            r.images.iter().filter(|(_, s)| **s == ImageState::Pending).map(|(n, _)| n.clone()).collect::<Vec<_>>()
-        })
-        .collect();
+    let wanted = house.cells().iter().flat_map(|cell| pending_images(&lock(&cell.wish))).collect();
     house.pulls.keep_only(&wanted);
+}
+
+fn pending_images(wish: &Wish) -> Vec<String> {
+    let rollout = wish.rollout.as_deref().filter(|_| !matches!(wish.gone, Some((_, true))));
+    let images = rollout.into_iter().flat_map(|rollout| &rollout.images);
+    images.filter(|(_, state)| **state == ImageState::Pending).map(|(name, _)| name.clone()).collect()
 }

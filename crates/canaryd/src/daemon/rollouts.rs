@@ -39,8 +39,7 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
     let Plan { actions, report, events, answers, next_wake, memory } = plan;
     log_events(cell, &events);
     // A memory without a name never had a manifest, or was emptied by a deletion that is over.
-    let nothing_left = memory.is_deleted() || memory.name().is_none();
-    let over = nothing_left && actions.is_empty() && lock(&cell.wish).gone.is_some();
+    let over = memory.name().is_none() && actions.is_empty() && lock(&cell.wish).gone.is_some();
     publish(house, cell, report);
     for action in actions {
         carry_out(house, cell, action);

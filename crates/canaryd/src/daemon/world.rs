@@ -6,8 +6,10 @@ use std::sync::Arc;
 use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState};
 use canaryd_planner::{Desired, EngineView, Exit, ExitCause, Memory, Replica, RunState, SetView, Slots, World};
 use canaryd_rollout::{Component, RevisionId, Rollout, SetId};
+use jiff::Timestamp;
 
 use super::bells::lock;
+use super::book::ABSENCE;
 use super::house::{Cell, House};
 
 /// Builds the snapshot and keeps the probes in step with it.
@@ -17,7 +19,7 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
     let containers = containers_of(seen.observation.as_deref(), cell);
     probe(house, cell, &revisions, &containers);
     World {
-        desired: desired_of(cell),
+        desired: desired_of(cell, memory),
         sets: sets_of(cell, &revisions, &containers),
         gateway: cell.gateway.view(),
         evidence: super::evidence::view(cell),
@@ -39,10 +41,15 @@ fn engine_trouble(seen: &super::observer::Seen) -> Option<String> {
     }
 }
 
-fn desired_of(cell: &Cell) -> Desired {
+fn desired_of(cell: &Cell, memory: &Memory) -> Desired {
     let wish = lock(&cell.wish);
     match (&wish.gone, &wish.rollout) {
-        (Some((since, confirmed)), _) => Desired::Gone { since: *since, confirmed: *confirmed },
+        (Some((since, confirmed)), _) => {
+            // What was deleted by a command before needs nobody to confirm it, whoever else went with it.
+            let absent = Timestamp::now().duration_since(*since).unsigned_abs();
+            let confirmed = *confirmed || (memory.is_deleted() && absent >= ABSENCE);
+            Desired::Gone { since: *since, confirmed }
+        }
         (None, Some(rollout)) => Desired::Ready(Box::new((**rollout).clone())),
         (None, None) => Desired::Unknown,
     }
