@@ -64,15 +64,33 @@ pub(crate) fn look(dirs: &[PathBuf], also: &BTreeSet<PathBuf>, limits: Limits) -
 fn digest(states: &[DirState], files: &BTreeMap<PathBuf, Result<String, String>>, also: &BTreeSet<PathBuf>) -> String {
     let mut hash = Sha256::new();
     for state in states {
-        hash.update(format!("{state:?}\0"));
+        feed(&mut hash, format!("{state:?}").as_bytes());
     }
     for (path, text) in files {
-        hash.update(format!("{}\0{text:?}\0", path.display()));
+        feed(&mut hash, path.as_os_str().as_encoded_bytes());
+        feed_content(&mut hash, text.as_ref().map(String::as_bytes));
     }
     for path in also {
-        hash.update(format!("{}\0{:?}\0", path.display(), read_bytes(path).map(Sha256::digest)));
+        feed(&mut hash, path.as_os_str().as_encoded_bytes());
+        feed_content(&mut hash, read_bytes(path).as_deref());
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn feed_content(hash: &mut Sha256, content: Result<&[u8], &String>) {
+    match content {
+        Ok(bytes) => feed(hash, bytes),
+        Err(why) => {
+            feed(hash, b"unreadable");
+            feed(hash, why.as_bytes());
+        }
+    }
+}
+
+/// With its length ahead, so that no two sequences of parts are one text.
+fn feed(hash: &mut Sha256, part: &[u8]) {
+    hash.update((part.len() as u64).to_le_bytes());
+    hash.update(part);
 }
 
 /// The walk through one watched directory. Trouble in one place does not keep the others from being read.
