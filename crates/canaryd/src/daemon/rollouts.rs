@@ -68,6 +68,8 @@ async fn forget(house: &House, cell: &Cell) {
         tracing::warn!(%error, rollout = %cell.name, "the manifest of a deleted rollout is still kept");
     }
     house.remove_cell(&cell.name);
+    // Its port is free: a manifest that was refused because of it is looked at again.
+    house.manifests.ring();
 }
 
 /// Plans and writes the new memory ahead of any action. When the journal cannot be written, only what lowers the
