@@ -97,7 +97,8 @@ fn every_relative_link_leads_to_a_file_and_a_heading_that_are_there() {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             let there = fs::canonicalize(&target).ok().filter(|t| t.starts_with(root()));
-            let heading = |t: &PathBuf| anchor.is_empty() || documents.get(t).is_some_and(|d| anchors(d).contains(anchor));
+            let heading =
+                |t: &PathBuf| anchor.is_empty() || documents.get(t).is_some_and(|d| anchors(d).contains(anchor));
             if !there.as_ref().is_some_and(heading) {
                 dead.push(format!("{}: {link}", path.display()));
             }
@@ -162,5 +163,8 @@ fn every_field_of_a_manifest_is_described() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &made).unwrap();
     }
-    assert!(fs::read_to_string(&path).unwrap() == made, "docs/manifest.md is not up to date: run this test with UPDATE_DOCS=1");
+    assert!(
+        fs::read_to_string(&path).unwrap() == made,
+        "docs/manifest.md is not up to date: run this test with UPDATE_DOCS=1"
+    );
 }

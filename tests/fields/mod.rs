@@ -11,8 +11,13 @@ pub(crate) const BEGIN: &str = "<!-- fields: made from schema/rollout.schema.jso
 pub(crate) const END: &str = "<!-- end of fields -->\n";
 
 /// What the patterns of texts mean, by a part that only this one has.
-const PATTERNS: [(&str, &str); 5] =
-    [("(d|h|ms|us|m|s)", "duration"), ("[kKmMgGtT]", "size"), (" ?%$", "percent"), ("{1,2})?%?$", "percent"), ("a-z0-9-", "name")];
+const PATTERNS: [(&str, &str); 5] = [
+    ("(d|h|ms|us|m|s)", "duration"),
+    ("[kKmMgGtT]", "size"),
+    (" ?%$", "percent"),
+    ("{1,2})?%?$", "percent"),
+    ("a-z0-9-", "name"),
+];
 
 /// One table for each object, in the order in which a reader meets them.
 pub(crate) fn tables(schema: &Value) -> String {
@@ -54,7 +59,8 @@ fn is_required(object: &Value, name: &str) -> bool {
 
 /// A table; fields that `like` has as well, with the same meaning, are only named.
 fn table(title: &str, object: &Value, like: Option<&Value>) -> String {
-    let mut text = format!("\n### {title}\n\n{}\n\n| field | is | default | meaning |\n|---|---|---|---|\n", described(object));
+    let mut text =
+        format!("\n### {title}\n\n{}\n\n| field | is | default | meaning |\n|---|---|---|---|\n", described(object));
     let mut same = Vec::new();
     for (name, field) in fields(object) {
         if like.is_some_and(|like| &like["properties"][name] == field) {

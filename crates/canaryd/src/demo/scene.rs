@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use canaryd_cockpit::Followed;
-use canaryd_engine::Engine;
+use canaryd_engine::{Engine, EventKind};
 use canaryd_planner::{Outcome, OutcomeView, Report};
 use canaryd_probe::{Load, LoadReport};
 use canaryd_rollout::Weight;
 use futures::StreamExt;
+use jiff::Timestamp;
 
 use super::NAME;
 use super::house::DemoHouse;
@@ -56,6 +57,7 @@ impl Scene {
 
 /// Plays one scene on the running load.
 pub(super) async fn play(house: &mut DemoHouse, load: &Load, scene: Scene) -> Result<Run> {
+    let ear = Ear::open(house).await?;
     let before = load.snapshot();
     house.set_version(scene.version())?;
     let (outcome, zero_at) = watch(house, load, scene).await?;
@@ -63,7 +65,7 @@ pub(super) async fn play(house: &mut DemoHouse, load: &Load, scene: Scene) -> Re
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after = load.snapshot();
     // A process that ends may break answers before and after Docker has seen it go: the fault is whatever came first.
-    let exit = exit_of(house, &after, scene).await?;
+    let exit = ear.heard(&after).await;
     let fault_at = first_failure(&after, scene).into_iter().chain(exit).min();
     let fault_to_zero = fault_at.zip(zero_at).map(|(fault, zero)| zero.saturating_sub(fault));
     Ok(Run::of(scene, &before, &after, &outcome, fault_to_zero))
@@ -113,15 +115,31 @@ fn first_failure(report: &LoadReport, scene: Scene) -> Option<u64> {
     report.failures.iter().find(|f| f.version.as_deref() == Some(scene.version())).map(|f| f.at_ms)
 }
 
-/// When the process of the scene's version ended, on the load's clock.
-async fn exit_of(house: &DemoHouse, report: &LoadReport, scene: Scene) -> Result<Option<u64>> {
-    if scene != Scene::Crash {
-        return Ok(None);
+/// Hears which process of an app ends by itself first, until it is dropped.
+struct Ear(tokio::task::JoinHandle<Option<Timestamp>>);
+
+impl Ear {
+    async fn open(house: &DemoHouse) -> Result<Self> {
+        let engine = house.engine().await?.context("the demo's daemon has no state")?;
+        Ok(Self(tokio::spawn(async move {
+            let mut events = engine.events();
+            while let Some(Ok(event)) = events.next().await {
+                match event.kind {
+                    EventKind::Died { code } if code != 0 && event.component.is_some() => return Some(event.at),
+                    _ => {}
+                }
+            }
+            None
+        })))
     }
-    let Some(engine) = house.engine().await? else { return Ok(None) };
-    let observation = engine.observe().await?;
-    let exits = observation.containers.iter().filter(|c| c.version == scene.version()).flat_map(|c| &c.exits);
-    let first = exits.map(|exit| exit.at.as_millisecond()).min();
-    let began = i64::try_from(report.started_unix_ms)?;
-    Ok(first.and_then(|at| u64::try_from(at - began).ok()))
+
+    /// When that was, on the load's clock.
+    async fn heard(self, report: &LoadReport) -> Option<u64> {
+        if !self.0.is_finished() {
+            self.0.abort();
+            return None;
+        }
+        let at = self.0.await.ok().flatten()?.as_millisecond();
+        u64::try_from(at - i64::try_from(report.started_unix_ms).ok()?).ok()
+    }
 }
