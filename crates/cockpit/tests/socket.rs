@@ -47,6 +47,7 @@ fn report(name: &str, sentence: &str) -> Report {
         suspicion_limit: None,
         waiting: Vec::new(),
         notes: Vec::new(),
+        files: None,
         can: Vec::new(),
         undo: UndoView::Impossible { why: "there is no earlier version".to_owned() },
         paused: None,

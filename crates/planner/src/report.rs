@@ -46,6 +46,9 @@ pub struct Report {
     pub waiting: Vec<Waiting>,
     /// Facts worth a line: drift, ignored manifest, blocked revision, sticky judged per request …
     pub notes: Vec<String>,
+    /// Directory with logs and facts of the version that was taken off last, where it was saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
     /// Commands that make sense now, the likeliest first.
     pub can: Vec<String>,
     /// How ready the way back is.

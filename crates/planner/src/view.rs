@@ -37,6 +37,7 @@ impl Turn<'_> {
             suspicion_limit: judge.map(|_| 1.0 / manifest.analysis.alpha),
             waiting: self.all_waiting(),
             notes: self.all_notes(),
+            files: None,
             can: self.can(),
             undo: self.undo_view(),
             paused: memory

@@ -46,7 +46,9 @@ impl Live {
 
     /// It is over.
     pub(crate) fn end(&mut self, host: &str, report: &Report) {
-        put(&format!("\n{}\n", render_ending(report, host, size().0, self.style)));
+        // The ending says everything that the moving screen said last.
+        let gone = if self.drawn > 0 { format!("\u{1b}[{}A\r\u{1b}[J", self.drawn) } else { "\n".to_owned() };
+        put(&format!("{gone}{}\n", render_ending(report, host, size().0, self.style)));
         self.drawn = 0;
         self.said = false;
     }

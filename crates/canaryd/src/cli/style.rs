@@ -32,6 +32,9 @@ pub(crate) enum Sign {
 }
 
 impl Style {
+    /// For a file.
+    pub(crate) const PLAIN: Self = Self { colour: false, ascii: false };
+
     /// What this terminal and this caller want.
     pub(crate) fn of(common: &Common) -> Self {
         let colour = std::io::stdout().is_terminal()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canaryd_journal::NewEvent;
-use canaryd_planner::{Event, Memory, Plan, Severity, plan};
+use canaryd_planner::{Event, Memory, Outcome, Plan, Report, Severity, plan};
 use jiff::Timestamp;
 
 use super::bells::lock;
@@ -157,7 +157,15 @@ fn log_events(cell: &Cell, events: &[Event]) {
     }
 }
 
-fn publish(house: &House, cell: &Cell, report: Option<canaryd_planner::Report>) {
+/// Where the failure of the last outcome was saved; looked up on disk until it is found.
+fn files_of(house: &House, report: &Report, before: Option<&Report>) -> Option<String> {
+    let outcome = report.outcome.as_ref().filter(|end| end.outcome == Outcome::Reverted)?;
+    let known =
+        before.filter(|before| before.outcome.as_ref() == Some(outcome)).and_then(|before| before.files.clone());
+    known.or_else(|| Some(house.store.failure(&report.name, &outcome.revision)?.display().to_string()))
+}
+
+fn publish(house: &House, cell: &Cell, report: Option<Report>) {
     let Some(mut report) = report else { return };
     report.notes.extend(lock(&cell.wish).notes.iter().cloned());
     if let Some(problems) = lock(&house.unresolved).get(&cell.name) {
@@ -165,6 +173,7 @@ fn publish(house: &House, cell: &Cell, report: Option<canaryd_planner::Report>) 
         report.notes.push(format!("a newer manifest is ignored: {first}"));
     }
     let mut held = lock(&cell.report);
+    report.files = files_of(house, &report, held.as_ref());
     let changed = held.as_ref() != Some(&report);
     *held = Some(report);
     drop(held);

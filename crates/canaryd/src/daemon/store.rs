@@ -8,8 +8,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use canaryd_rollout::{ImageState, RevisionId, Rollout, RolloutName};
+use canaryd_rollout::{ImageState, RevisionId, Rollout, RolloutName, SetId};
 use serde::{Deserialize, Serialize};
+
+/// Failure bundles that are kept of one rollout.
+const FAILURES: usize = 20;
 
 /// The state directory's files.
 #[derive(Debug, Clone)]
@@ -45,6 +48,36 @@ impl Store {
     /// Directory of the failure bundles.
     pub(crate) fn failures_dir(&self) -> PathBuf {
         self.root.join("failures")
+    }
+    /// The newest whole failure bundle of a revision.
+    pub(crate) fn failure(&self, name: &RolloutName, revision: &RevisionId) -> Option<PathBuf> {
+        self.failures(&format!("{name}-{revision}-s")).pop()
+    }
+    /// Whether a set's failure is saved.
+    pub(crate) fn has_failure(&self, name: &RolloutName, revision: &RevisionId, set: &SetId) -> bool {
+        !self.failures(&format!("{name}-{revision}-{set}-")).is_empty()
+    }
+    /// Every whole failure bundle whose directory's name begins so, oldest first.
+    fn failures(&self, prefix: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.failures_dir()).into_iter().flatten().filter_map(Result::ok);
+        let mut bundles: Vec<(String, PathBuf)> = entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+            .filter(|entry| entry.path().join("report.md").exists())
+            .filter_map(|entry| Some((entry.path().to_str()?.rsplit('-').next()?.to_owned(), entry.path())))
+            .collect();
+        bundles.sort();
+        bundles.into_iter().map(|(_, path)| path).collect()
+    }
+    /// Removes all but the newest failure bundles of a rollout.
+    pub(crate) fn sweep_failures(&self, name: &RolloutName) {
+        // `shop-` is also how the bundles of `shop-api` begin: only those of ten hexadecimal digits and a set are `shop`'s.
+        let bundles = self.failures(&format!("{name}-"));
+        let mine: Vec<&PathBuf> = bundles.iter().filter(|path| is_bundle_of(name, path)).collect();
+        for old in mine.iter().rev().skip(FAILURES) {
+            if let Err(error) = fs::remove_dir_all(old) {
+                tracing::warn!(%error, dir = %old.display(), "an old failure bundle could not be removed");
+            }
+        }
     }
     fn revision_dir(&self, name: &RolloutName, revision: &RevisionId) -> PathBuf {
         self.root.join("revisions").join(format!("{name}-{revision}"))
@@ -114,6 +147,13 @@ impl Store {
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
+
+/// `<name>-<revision>-s<set>-<time>`.
+fn is_bundle_of(name: &RolloutName, path: &Path) -> bool {
+    let file = path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
+    let rest = file.strip_prefix(&format!("{name}-")).unwrap_or_default();
+    rest.split('-').count() == 3 && rest.split('-').next().is_some_and(|r| r.parse::<RevisionId>().is_ok())
 }
 
 /// The content id of a component's image in a resolved rollout.

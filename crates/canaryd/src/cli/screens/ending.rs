@@ -52,7 +52,11 @@ fn facts(report: &Report, end: &OutcomeView) -> Vec<(&'static str, String)> {
     facts.push(("took", took(report, end)));
     facts.push(("seen", seen(end)));
     facts.push(("undo", undo(&report.undo)));
-    for note in &report.notes {
+    if let Some(files) = &report.files {
+        facts.push(("files", files.clone()));
+    }
+    // That the manifest still asks for it goes without saying here.
+    for note in report.notes.iter().filter(|note| !note.starts_with("manifest asks for")) {
         facts.push(("note", note.clone()));
     }
     if matches!(end.outcome, Outcome::Reverted | Outcome::Aborted | Outcome::Undone) {

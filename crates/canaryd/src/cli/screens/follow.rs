@@ -13,7 +13,8 @@ const NAME: usize = 18;
 pub(crate) fn render_follow(report: &Report, host: &str, width: usize, style: Style) -> String {
     let mut lines = vec![title(report, host, style)];
     lines.extend(wrap("", "", &tame(&report.sentence), width));
-    if !report.stages.is_empty() {
+    let moves = report.phase != "idle";
+    if moves && !report.stages.is_empty() {
         lines.push(String::new());
         for stage in &report.stages {
             lines.extend(stage_lines(report, stage, width, style));
@@ -94,10 +95,19 @@ fn facts(report: &Report, width: usize) -> Vec<String> {
     }
     fact("undo", &undo(&report.undo));
     if !report.can.is_empty() {
-        let commands: Vec<String> = report.can.iter().map(|verb| format!("canaryd {verb} {}", report.name)).collect();
+        let commands: Vec<String> = report.can.iter().map(|verb| command(verb, report.name.as_str())).collect();
         fact("you can", &commands.join(" · "));
     }
     lines
+}
+
+/// A verb as it is typed.
+fn command(verb: &str, name: &str) -> String {
+    match verb {
+        "promote" => format!("canaryd promote {name} --reason WHY"),
+        "traffic" => format!("canaryd traffic {name} PERCENT"),
+        verb => format!("canaryd {verb} {name}"),
+    }
 }
 
 /// How ready the way back is.

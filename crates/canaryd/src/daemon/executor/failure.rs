@@ -9,6 +9,7 @@ use canaryd_rollout::{RevisionId, SetId};
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use crate::cli::{Style, render_ending};
 use crate::daemon::bells::lock;
 use crate::daemon::house::{Cell, House};
 use crate::daemon::store::{private_dir, write_atomically};
@@ -19,7 +20,8 @@ const LINES: u32 = 10_000;
 pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: RevisionId, reason: String) {
     let (house, cell) = (Arc::clone(house), Arc::clone(cell));
     house.tasks.clone().spawn(async move {
-        if is_saved(&house, &format!("{}-{revision}-{set}-", cell.name)) {
+        // The planner asks twice, so that a kill in between loses nothing; a whole bundle of the set is enough.
+        if house.store.has_failure(&cell.name, &revision, &set) {
             return;
         }
         let at = Timestamp::now().strftime("%Y%m%dT%H%M%S");
@@ -28,6 +30,8 @@ pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: R
             tracing::warn!(rollout = %cell.name, error = format!("{error:#}"), "the failure could not be saved");
         } else {
             tracing::info!(rollout = %cell.name, dir = %dir.display(), "logs and facts of the failed version are saved");
+            house.store.sweep_failures(&cell.name);
+            cell.bell.ring();
         }
     });
 }
@@ -45,15 +49,8 @@ async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: 
         write_atomically(&dir.join(format!("{}.log", container.name)), text.as_bytes(), 0o600)?;
     }
     // Last: it marks the bundle as whole.
-    write_atomically(&dir.join("report.md"), report(cell, reason, &containers).as_bytes(), 0o600)
-}
-
-/// The planner asks twice, so that a kill in between loses nothing; a whole bundle of the set is enough.
-fn is_saved(house: &House, prefix: &str) -> bool {
-    let Ok(entries) = std::fs::read_dir(house.store.failures_dir()) else { return false };
-    entries
-        .filter_map(Result::ok)
-        .any(|entry| entry.file_name().to_string_lossy().starts_with(prefix) && entry.path().join("report.md").exists())
+    let told = ending(house, cell, reason);
+    write_atomically(&dir.join("report.md"), report(cell, &told, &containers).as_bytes(), 0o600)
 }
 
 async fn logs_of(house: &House, container: &ObservedContainer) -> String {
@@ -72,6 +69,13 @@ async fn logs_of(house: &House, container: &ObservedContainer) -> String {
         }
     }
     text
+}
+
+/// What a person is told of the end, as on every other screen.
+fn ending(house: &House, cell: &Cell, reason: &str) -> String {
+    let held = lock(&cell.report);
+    let told = held.as_ref().filter(|report| report.outcome.as_ref().is_some_and(|end| end.reason == reason));
+    told.map_or_else(|| reason.to_owned(), |report| render_ending(report, &house.config.host, 100, Style::PLAIN))
 }
 
 fn report(cell: &Cell, reason: &str, containers: &[ObservedContainer]) -> String {
