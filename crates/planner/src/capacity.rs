@@ -101,6 +101,18 @@ impl Turn<'_> {
         self.memory.trial = Some(trial);
     }
 
+    /// The trial keeps the capacity that its weight needs (the manifest asked for more replicas meanwhile).
+    pub(crate) fn fill_trial(&mut self) {
+        let weight = self.granted();
+        let serves = self.is_serving() && weight > Weight::ZERO;
+        let Some(trial) = self.trial().filter(|t| serves && t.is_canary()) else { return };
+        let Some(app) = trial.release.app().cloned() else { return };
+        let missing = self.need(&app, weight).saturating_sub(trial.crews.get(&app.name).map_or(0, Crew::size));
+        if missing > 0 {
+            self.enlist(&app.name, missing);
+        }
+    }
+
     fn resize(&mut self, component: &Component, crew: &mut Crew, goal: u32, replicas: u32) {
         while crew.size() < goal {
             let back = crew.with(Wish::Leaving).chain(crew.with(Wish::Stopped)).map(|(o, _)| o).next();

@@ -39,6 +39,7 @@ impl Turn<'_> {
         }
         trial.checks = manifest.checks;
         trial.analysis = manifest.analysis;
+        trial.rechecked = Some(self.now);
         self.renew_evidence();
         self.tell(Severity::Info, "fresh-evidence", "the checks were changed: the evidence begins from nothing");
     }

@@ -58,6 +58,7 @@ impl Turn<'_> {
         }
         self.tend_production();
         self.trim_trial();
+        self.fill_trial();
         self.tend_previous();
         self.tend_retired();
         self.forget_revisions();

@@ -88,6 +88,7 @@ impl Turn<'_> {
             checks: manifest.checks.clone(),
             analysis: manifest.analysis.clone(),
             evidence: 1,
+            rechecked: None,
             crash: None::<Crash>,
             holds: 0,
             unready: Duration::ZERO,

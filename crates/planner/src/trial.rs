@@ -48,6 +48,9 @@ pub(crate) struct Trial {
     pub(crate) analysis: Analysis,
     /// Rises with each fresh start of the evidence.
     pub(crate) evidence: u64,
+    /// When the checks were last changed under it.
+    #[serde(default)]
+    pub(crate) rechecked: Option<Timestamp>,
     /// An exit that holds the weight at 0.
     pub(crate) crash: Option<Crash>,
     /// How often the environment was at fault.

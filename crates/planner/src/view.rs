@@ -77,6 +77,10 @@ impl Turn<'_> {
                 blocked.version
             ));
         }
+        if let Some(at) = self.trial().and_then(|t| t.rechecked) {
+            let at = crate::crash::clock(at);
+            notes.push(format!("the checks were changed at {at}: the evidence began from nothing"));
+        }
         if manifest.gateway.sticky.is_some() {
             notes.push("sticky traffic is judged per request for now".to_owned());
         }

@@ -321,6 +321,42 @@ fn a_newer_version_supersedes_the_one_on_trial() {
     sim.quiet();
 }
 
+/// A rollout of so many replicas.
+fn sized(version: &str, revision: &str, replicas: u32) -> Desired {
+    let mut rollout = rollout(version, revision);
+    rollout.app.replicas = replicas;
+    Desired::Ready(Box::new(rollout))
+}
+
+#[test]
+fn more_replicas_in_the_manifest_reach_the_canary_as_its_weight_needs_them() {
+    let mut sim = installed();
+    sim.ask("v2", "00000000a2");
+    sim.at_weight(25);
+    sim.world.desired = sized("v2", "00000000a2", 8);
+    sim.tick();
+    sim.tick();
+    let set = sim.memory.canary_set().unwrap();
+    let canary = sim.world.sets.iter().find(|s| s.id == set).unwrap();
+    assert_eq!(canary.replicas.len(), 2, "a quarter of eight");
+    sim.idle_at("v2");
+}
+
+#[test]
+fn changed_checks_are_told_as_long_as_the_version_is_on_trial() {
+    let mut sim = installed();
+    sim.ask("v2", "00000000a2");
+    sim.at_weight(25);
+    let mut changed = rollout("v2", "00000000a2");
+    changed.analysis.alpha = 0.01;
+    sim.world.desired = Desired::Ready(Box::new(changed));
+    for _ in 0..2 {
+        sim.tick();
+        let notes = sim.last.as_ref().unwrap().report.as_ref().unwrap().notes.clone();
+        assert!(notes.iter().any(|n| n.contains("the evidence began from nothing")), "{notes:?}");
+    }
+}
+
 #[test]
 fn delete_removes_everything() {
     let mut sim = installed();
