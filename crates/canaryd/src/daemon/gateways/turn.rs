@@ -138,7 +138,7 @@ impl Gateway {
         self.settle_attempt().await?;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         self.ensure_container(&rollout, wanted).await?;
-        find_route(&self.house, &self.cell.name, Ports::of(&self.settings(&rollout)).ops).await;
+        find_route(&self.house, &self.cell.name, Ports::of(&self.settings(&rollout, wanted)).ops).await;
         self.make_live(&rollout, wanted).await?;
         self.count_old_workers().await;
         self.rotate().await;
@@ -223,21 +223,25 @@ impl Gateway {
         })
     }
 
-    fn settings(&self, rollout: &Rollout) -> Settings {
-        let mut versions = BTreeMap::new();
-        if let Some(report) = lock(&self.cell.report).as_ref() {
-            for (lane, view) in [(Lane::Production, &report.production), (Lane::Canary, &report.canary)] {
-                if let Some(view) = view {
-                    versions.insert(lane, view.version.clone());
-                }
-            }
-        }
+    /// The version that each lane of an intent runs, by the labels of its containers: what answers, not what a report
+    /// said last.
+    fn versions(&self, intent: &Intent) -> BTreeMap<Lane, String> {
+        let observation = self.house.observer.seen().observation;
+        let containers = || observation.iter().flat_map(|o| &o.containers).filter(|c| c.rollout == self.cell.name);
+        let version = |lane: &Lane| {
+            let set = &intent.lane(*lane).first()?.set;
+            Some((*lane, containers().find(|c| &c.set == set)?.version.clone()))
+        };
+        [Lane::Production, Lane::Canary].iter().filter_map(version).collect()
+    }
+
+    fn settings(&self, rollout: &Rollout, intent: &Intent) -> Settings {
         Settings {
             rollout: self.cell.name.clone(),
             spec: rollout.gateway.clone(),
             app_port: rollout.app.port.unwrap_or(80),
             mode: rollout.analysis.mode.clone(),
-            versions,
+            versions: self.versions(intent),
             ops_token: self.secrets.ops_token.clone(),
             force_token: rollout.gateway.force.as_ref().map(|_| self.secrets.force_token.clone()),
             client_salt: self.secrets.client_salt.clone(),
@@ -273,7 +277,7 @@ impl Gateway {
         if link.current().is_none() {
             let intent = Intent { seq: wanted.seq, traffic: Traffic::Nobody, lanes: BTreeMap::new() };
             let generation = self.next_generation();
-            let settings = self.settings(rollout);
+            let settings = self.settings(rollout, &intent);
             let (whole, lowered) = (render(&settings, &intent, generation)?, twin(&settings, &intent, generation)?);
             link.prepare(&whole, &lowered, None).await?;
             keep_intent(&self.dir, generation, &intent)?;
@@ -281,7 +285,7 @@ impl Gateway {
             self.live = None;
         }
         let image = self.image(&rollout.gateway.image).await?;
-        let plan = plan_of(&self.settings(rollout), &self.dir, image);
+        let plan = plan_of(&self.settings(rollout, wanted), &self.dir, image);
         let made = self.house.engine.ensure_gateway(&plan).await?;
         self.house.observer.look(self.house.engine.as_ref()).await;
         let ops_port = made.ops_port.context("the gateway published no ops port")?;
@@ -324,7 +328,7 @@ impl Gateway {
     }
 
     async fn make_live(&mut self, rollout: &Rollout, wanted: &Intent) -> Result<()> {
-        let settings = self.settings(rollout);
+        let settings = self.settings(rollout, wanted);
         if let Some(live) = &self.live
             && same_wish(&live.intent, wanted)
             && self.is_rendered_from(&settings, live)
