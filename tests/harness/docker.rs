@@ -32,3 +32,51 @@ pub fn container_ids(instance: &str, rollout: &str, component: &str) -> Vec<Stri
 pub fn inspect(container: &str, template: &str) -> String {
     docker(&["inspect", "--format", template, container])
 }
+
+/// One container of a rollout, as the engine tells it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Container {
+    /// The version in its labels.
+    pub version: String,
+    /// The set in its labels.
+    pub set: String,
+    /// Its number in its labels.
+    pub ordinal: u32,
+    /// Its full id.
+    pub id: String,
+    /// When it was last started.
+    pub started_at: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// How often the engine restarted it.
+    pub restarts: u32,
+}
+
+/// The containers of one instance, one rollout and one component, running or not; sorted by version, set and number.
+#[must_use]
+pub fn containers(instance: &str, rollout: &str, component: &str) -> Vec<Container> {
+    let ids = container_ids(instance, rollout, component);
+    let mut found: Vec<Container> = ids.iter().filter_map(|id| container(id)).collect();
+    found.sort();
+    found
+}
+
+/// What the engine says of one container; `None`: it went away meanwhile.
+fn container(id: &str) -> Option<Container> {
+    const FACTS: &str = "{{index .Config.Labels \"io.canaryd.version\"}} {{index .Config.Labels \"io.canaryd.set\"}} \
+        {{index .Config.Labels \"io.canaryd.ordinal\"}} {{.State.StartedAt}} {{.State.Running}} {{.RestartCount}}";
+    let output = Command::new("docker").args(["inspect", "--format", FACTS, id]).output().expect("docker is installed");
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let [version, set, ordinal, started_at, running, restarts] = text.split(' ').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    Some(Container {
+        version: version.to_owned(),
+        set: set.to_owned(),
+        ordinal: ordinal.parse().ok()?,
+        id: id.to_owned(),
+        started_at: started_at.to_owned(),
+        running: running == "true",
+        restarts: restarts.parse().ok()?,
+    })
+}

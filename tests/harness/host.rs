@@ -13,7 +13,8 @@ use canaryd_rollout::RolloutName;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::docker::{container_ids, docker};
+use crate::docker::{Container, container_ids, containers, docker};
+use crate::manifest::Manifest;
 
 /// How long a condition is waited for before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,6 +37,15 @@ impl Host {
         fs::create_dir(dir.path().join("manifests")).expect("a directory");
         let mut host = Self { dir, daemon: None, args: args.iter().map(|a| (*a).to_owned()).collect() };
         host.run().await;
+        host
+    }
+
+    /// A host on which the first version of this manifest serves.
+    pub async fn serving(manifest: &Manifest) -> Self {
+        remove_leftovers(manifest.name());
+        let host = Self::start().await;
+        host.set(manifest);
+        host.until_serving(manifest.name(), "v1").await;
         host
     }
 
@@ -106,12 +116,24 @@ impl Host {
         container_ids(&self.instance(), rollout, component)
     }
 
+    /// The containers of one version of a component, running or not.
+    #[must_use]
+    pub fn of_version(&self, rollout: &str, component: &str, version: &str) -> Vec<Container> {
+        let all = containers(&self.instance(), rollout, component);
+        all.into_iter().filter(|c| c.version == version).collect()
+    }
+
     /// Writes a manifest whole: temporary file, then rename.
     pub fn write(&self, file: &str, text: &str) {
         let path = self.manifests().join(file);
         let temporary = self.path("manifest.new");
         fs::write(&temporary, text).expect("writable");
         fs::rename(&temporary, &path).expect("same file system");
+    }
+
+    /// Puts a manifest in the place of the one before.
+    pub fn set(&self, manifest: &Manifest) {
+        self.write(&format!("{}.yaml", manifest.name()), &manifest.yaml());
     }
 
     /// The daemon's API.
@@ -148,6 +170,12 @@ impl Host {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+    /// Waits until the canary's share is proven live.
+    pub async fn until_weight(&self, name: &str, percent: &str) -> Report {
+        let weight = percent.parse().expect("a weight");
+        self.until(name, &format!("{percent} % is live"), |r| r.live_weight == weight && r.wanted_weight == weight)
+            .await
+    }
     /// Waits until this version is in production and nothing moves.
     pub async fn until_serving(&self, name: &str, version: &str) -> Report {
         let what = format!("{version} serves");
@@ -169,6 +197,32 @@ impl Host {
         let ended = self.until_ended(name, version).await;
         assert_eq!(ended.outcome, outcome, "{}\n{}", ended.reason, self.log());
         ended
+    }
+    /// Waits until a version of a component has no containers any more.
+    pub async fn until_gone(&self, rollout: &str, component: &str, version: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = self.of_version(rollout, component, version);
+            if left.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{version} still has containers: {left:#?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    /// Runs a command of the command line that must succeed; what it says.
+    pub async fn run_cli(&self, args: &[&str]) -> String {
+        let (code, said, refused) = self.cli(args).await;
+        assert_eq!(code, 0, "canaryd {args:?}: {said}{refused}\n{}", self.log());
+        said
+    }
+    /// Waits until this version was undone.
+    pub async fn until_undone(&self, name: &str, version: &str) {
+        let undone = |r: &Report| {
+            r.phase == "idle"
+                && r.outcome.as_ref().is_some_and(|o| o.version == version && o.outcome == Outcome::Undone)
+        };
+        self.until(name, &format!("{version} was undone"), undone).await;
     }
     /// Sends a command.
     pub async fn command(&self, name: &str, verb: Verb) -> Answer {
@@ -198,10 +252,16 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         if let Some(daemon) = &mut self.daemon {
+            // Its end is waited for: it must not start a container after the others are removed.
             let _ = daemon.start_kill();
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while matches!(daemon.try_wait(), Ok(None)) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
         if std::thread::panicking() {
-            let kept = std::env::temp_dir().join("canaryd-e2e-last-failure.log");
+            let test = std::thread::current().name().unwrap_or("unknown").replace("::", "-");
+            let kept = std::env::temp_dir().join(format!("canaryd-e2e-{test}.log"));
             let _ = fs::write(&kept, self.log());
         }
         if !self.state().join("instance").exists() {
@@ -215,6 +275,16 @@ impl Drop for Host {
             let _ = std::process::Command::new("docker").args(["network", "rm", id]).output();
         }
     }
+}
+
+/// Removes what a killed run of the same test left: its containers and its network.
+fn remove_leftovers(name: &str) {
+    let label = format!("label=io.canaryd.rollout={name}");
+    for id in docker(&["ps", "-aq", "--filter", &label]).lines() {
+        let _ = std::process::Command::new("docker").args(["rm", "-f", "-v", id]).output();
+    }
+    let network = format!("canaryd-{name}");
+    let _ = std::process::Command::new("docker").args(["network", "rm", &network]).output();
 }
 
 fn rollout(name: &str) -> RolloutName {

@@ -41,3 +41,11 @@ pub fn demo_image(name: &str, version: &str, env: &[(&str, &str)]) -> String {
     );
     repository
 }
+
+/// Makes healthy images of these versions; answers the repository.
+pub fn good_images(name: &str, versions: &[&str]) -> String {
+    for version in versions {
+        demo_image(name, version, &[]);
+    }
+    format!("canaryd-e2e-{name}")
+}

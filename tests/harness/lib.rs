@@ -4,12 +4,16 @@
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on says so by a panic")]
 
 mod docker;
+mod gateway;
 mod host;
 pub mod http;
 mod images;
 mod manifest;
+mod traffic;
 
-pub use docker::{container_ids, docker, inspect};
+pub use docker::{Container, container_ids, containers, docker, inspect};
+pub use gateway::{Drawn, Generation, assert_fair, weights};
 pub use host::{Host, PATIENCE, load};
-pub use images::{NGINX, demo_image};
+pub use images::{NGINX, demo_image, good_images};
 pub use manifest::Manifest;
+pub use traffic::{Answers, Traffic};

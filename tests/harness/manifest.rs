@@ -13,9 +13,12 @@ pub struct Manifest {
     port: u16,
     replicas: u32,
     stages: Vec<(f64, u64)>,
+    longest: Option<u64>,
+    startup: u64,
     app: String,
     spec: String,
     gateway: String,
+    errors: u32,
     checks: String,
     deadlines: String,
 }
@@ -31,12 +34,20 @@ impl Manifest {
             port,
             replicas: 1,
             stages: vec![(1.0, 4), (5.0, 4), (25.0, 4), (100.0, 4)],
+            longest: None,
+            startup: 10,
             app: String::new(),
             spec: String::new(),
             gateway: String::new(),
-            checks: "    - { name: errors, errorRate: { max: 1% } }\n".to_owned(),
+            errors: 1,
+            checks: String::new(),
             deadlines: "{ pull: 5s, start: 5s }".to_owned(),
         }
+    }
+    /// Name of the rollout.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
     /// Another version.
     #[must_use]
@@ -54,6 +65,24 @@ impl Manifest {
     #[must_use]
     pub fn stages(mut self, stages: &[(f64, u64)]) -> Self {
         self.stages = stages.to_vec();
+        self
+    }
+    /// Seconds that a stage may take at most.
+    #[must_use]
+    pub fn longest_stage(mut self, seconds: u64) -> Self {
+        self.longest = Some(seconds);
+        self
+    }
+    /// Seconds until a container must have answered its health check.
+    #[must_use]
+    pub fn startup(mut self, seconds: u64) -> Self {
+        self.startup = seconds;
+        self
+    }
+    /// Percent of the canary's requests that may fail.
+    #[must_use]
+    pub fn errors(mut self, percent: u32) -> Self {
+        self.errors = percent;
         self
     }
     /// One more line under `spec.app`.
@@ -94,7 +123,7 @@ impl Manifest {
     pub fn yaml(&self) -> String {
         let mut stages = String::new();
         for (weight, observe) in &self.stages {
-            let longest = 60.max(observe * 4);
+            let longest = self.longest.unwrap_or(60.max(observe * 4));
             let _ = writeln!(stages, "    - {{ weight: {weight}, observe: {observe}s, maxDuration: {longest}s }}");
         }
         format!(
@@ -107,7 +136,7 @@ spec:
     image: {repository}:${{version}}
     port: 8000
     replicas: {replicas}
-    health: {{ http: /health, interval: 500ms, timeout: 400ms, startup: 10s }}
+    health: {{ http: /health, interval: 500ms, timeout: 400ms, startup: {startup}s }}
     stop: {{ grace: 5s, drain: 10s }}
 {app}  gateway:
     image: {NGINX}
@@ -115,12 +144,15 @@ spec:
 {gateway}  stages:
 {stages}  analysis: {{ warmup: 1s }}
   checks:
+    - {{ name: errors, errorRate: {{ max: {errors}% }} }}
 {checks}  deadlines: {deadlines}
 {spec}",
             name = self.name,
             version = self.version,
             repository = self.repository,
             replicas = self.replicas,
+            startup = self.startup,
+            errors = self.errors,
             app = self.app,
             port = self.port,
             gateway = self.gateway,
