@@ -5,6 +5,7 @@ mod book;
 #[cfg(test)]
 mod book_tests;
 mod control;
+mod drift;
 mod dry_run;
 mod evidence;
 mod executor;
@@ -63,6 +64,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     });
     tasks.spawn(evidence::run(Arc::clone(&house)));
     tasks.spawn(manifests::run(Arc::clone(&house), source, wakes));
+    tasks.spawn(drift::run(Arc::clone(&house)));
     tasks.spawn(canaryd_cockpit::serve(listener, Arc::new(control::Desk(Arc::clone(&house))), stop.clone()));
     let watched: Vec<String> = house.config.watch.iter().map(|d| d.display().to_string()).collect();
     tracing::info!(
