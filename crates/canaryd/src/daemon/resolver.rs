@@ -181,7 +181,7 @@ async fn images_of(
 async fn look_up(house: &Arc<House>, reference: &str, policy: PullPolicy, pull: Pulling) -> ImageState {
     let found = house.engine.image(reference).await;
     match (pull, found, policy) {
-        (Pulling::Allowed, found, policy) => found_or_pulled(house, reference, found.ok(), policy),
+        (Pulling::Allowed, found, policy) => found_or_pulled(house, reference, found, policy),
         (Pulling::Never | Pulling::Simulated, Ok(Some(image)), _) => ImageState::Present { id: image.id },
         (Pulling::Simulated, Ok(None), PullPolicy::Missing | PullPolicy::Always) => {
             tracing::info!(dry_run = true, "would pull {reference}");
@@ -201,19 +201,18 @@ fn forbidden(reference: &str) -> ImageState {
     }
 }
 
-/// `found`: what the engine said, if it answered.
 fn found_or_pulled(
     house: &Arc<House>,
     reference: &str,
-    found: Option<Option<canaryd_engine::Image>>,
+    found: Result<Option<canaryd_engine::Image>, canaryd_engine::EngineError>,
     policy: PullPolicy,
 ) -> ImageState {
     match (found, policy) {
-        (Some(Some(image)), PullPolicy::Missing | PullPolicy::Never) => ImageState::Present { id: image.id },
-        (Some(None), PullPolicy::Never) => forbidden(reference),
-        (Some(_), PullPolicy::Missing | PullPolicy::Always) => house.pulls.pull(house, reference),
+        (Ok(Some(image)), PullPolicy::Missing | PullPolicy::Never) => ImageState::Present { id: image.id },
+        (Ok(None), PullPolicy::Never) => forbidden(reference),
+        (Ok(_), PullPolicy::Missing | PullPolicy::Always) => house.pulls.pull(house, reference),
         // The engine is away: asked again when it is back.
-        (None, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Never) => ImageState::Pending,
+        (Err(_), PullPolicy::Missing | PullPolicy::Always | PullPolicy::Never) => ImageState::Pending,
     }
 }
 
