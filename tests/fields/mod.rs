@@ -11,13 +11,8 @@ pub(crate) const BEGIN: &str = "<!-- fields: made from schema/rollout.schema.jso
 pub(crate) const END: &str = "<!-- end of fields -->\n";
 
 /// What the patterns of texts mean, by a part that only this one has.
-const PATTERNS: [(&str, &str); 5] = [
-    ("(d|h|ms|us|m|s)", "duration"),
-    ("[kKmMgGtT]", "size"),
-    (" ?%$", "percent"),
-    ("{1,2})?%?$", "percent"),
-    ("a-z0-9-", "name"),
-];
+const PATTERNS: [(&str, &str); 5] =
+    [("us)?$", "duration"), ("[kKmMgGtT]", "size"), (" *%$", "percent"), (" *%?$", "percent"), ("{0,38}", "name")];
 
 /// One table for each object, in the order in which a reader meets them.
 pub(crate) fn tables(schema: &Value) -> String {
@@ -99,6 +94,12 @@ fn kind(value: &Value) -> String {
                 words.push(word);
             }
         }
+        // What any scalar may be is one text; a number that may be quoted is a number.
+        match words.first().map(String::as_str) {
+            Some("text") => words.retain(|w| !["number", "whole number", "`true` or `false`"].contains(&w.as_str())),
+            Some("number") => words.retain(|w| w != "text"),
+            Some(_) | None => {}
+        }
         return words.join(" or ");
     }
     if value["$ref"].is_string() {
@@ -119,16 +120,15 @@ fn plain(value: &Value) -> String {
 
 fn typed(value: &Value) -> String {
     let most = |value: &Value| value["maximum"].as_i64().filter(|most| *most < i64::MAX);
-    match (value["type"].as_str(), value["pattern"].as_str()) {
-        (Some("string"), Some(pattern)) => {
-            let known = PATTERNS.iter().find(|(part, _)| pattern.contains(part));
-            known.unwrap_or_else(|| panic!("say in PATTERNS what {pattern} means")).1.to_owned()
-        }
+    let known = value["pattern"].as_str().and_then(|pattern| PATTERNS.iter().find(|(part, _)| pattern.contains(part)));
+    match (value["type"].as_str(), known) {
+        (_, Some((_, word))) => (*word).to_owned(),
         (Some("array"), _) => format!("list of {}", kind(&value["items"])),
         (Some("object"), _) => format!("mapping of names to {}", kind(&value["additionalProperties"])),
         (Some("boolean"), _) => "`true` or `false`".to_owned(),
         (Some("integer"), _) => match (value["minimum"].as_i64(), most(value)) {
             (Some(least), Some(most)) => format!("{least} to {most}"),
+            (Some(i64::MIN), None) => "whole number".to_owned(),
             (Some(least), None) => format!("whole number from {least}"),
             (None, _) => "whole number".to_owned(),
         },

@@ -78,7 +78,7 @@ impl Diagnostic {
             column: 0,
             rollout: None,
             path: String::new(),
-            message: message.into(),
+            message: harmless(&message.into()),
             label: None,
             hint: None,
             snippet: None,
@@ -87,13 +87,14 @@ impl Diagnostic {
 
     /// Says more under the caret.
     pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
-        self.label = Some(label.into());
+        self.label = Some(harmless(&label.into()));
         self
     }
 
     /// Says what can be done.
     pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
-        self.hint = Some(hint.into());
+        let hint = hint.into();
+        self.hint = Some(hint.lines().map(harmless).collect::<Vec<_>>().join("\n"));
         self
     }
 
@@ -129,9 +130,9 @@ impl Diagnostic {
         lines.push(format!("{gutter}{} {}", paint.blue("-->"), self.place()));
         if let Some(snippet) = &self.snippet {
             let bar = paint.blue("|");
-            let before: String =
-                snippet.text.chars().take(snippet.start).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let carets = "^".repeat(snippet.length.max(1));
+            let before: String = snippet.text.chars().take(snippet.start).map(blank).collect();
+            let marked = snippet.text.chars().skip(snippet.start).take(snippet.length).map(columns).sum::<usize>();
+            let carets = "^".repeat(marked.max(1));
             let label = self.label.as_deref().map(|l| format!(" {l}")).unwrap_or_default();
             lines.push(format!("{gutter} {bar}"));
             lines.push(format!("{} {bar} {}", paint.blue(&number), snippet.text).trim_end().to_owned());
@@ -150,6 +151,52 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
+    }
+}
+
+/// Text that a terminal shows and does not obey: signs for control characters and for those that turn the direction of writing.
+/// One character stays one character.
+pub(crate) fn harmless(text: &str) -> String {
+    let sign = |c: char| match c {
+        '\t' => '\t',
+        '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+        '\u{7f}' => '\u{2421}',
+        '\u{80}'..='\u{9f}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(sign).collect()
+}
+
+/// As much space as a character takes.
+fn blank(c: char) -> &'static str {
+    match (c, columns(c)) {
+        ('\t', _) => "\t",
+        (_, 0) => "",
+        (_, 2) => "  ",
+        (_, _) => " ",
+    }
+}
+
+/// Columns of a terminal that a character takes: two for those of East Asia and for pictures (Unicode Standard Annex 11, by
+/// blocks), none for marks that combine.
+fn columns(c: char) -> usize {
+    match u32::from(c) {
+        0x300..=0x36f | 0x200b..=0x200d | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1_f300..=0x1_faff
+        | 0x2_0000..=0x3_fffd => 2,
+        _ => 1,
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::decode::{self, Manifest};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::envfile;
 use crate::ids::RolloutName;
+use crate::private;
 use crate::scope::{self, FilledDocument};
 use crate::spec::PullPolicy;
 use crate::tree::{self, Document, Node, Value};
@@ -20,6 +21,28 @@ pub struct SourceText {
     pub name: String,
     /// The whole content.
     pub text: String,
+}
+
+impl SourceText {
+    /// A manifest file as its bytes were read.
+    ///
+    /// # Errors
+    /// Where it stops being UTF-8.
+    pub fn of_bytes(name: &str, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
+        let wrong = match std::str::from_utf8(bytes) {
+            Ok(text) => return Ok(Self { name: name.to_owned(), text: text.to_owned() }),
+            Err(wrong) => wrong.valid_up_to(),
+        };
+        let source = Self { name: name.to_owned(), text: String::from_utf8_lossy(bytes).into_owned() };
+        let mut walk = Walk::new(&source);
+        for part in private::hidden_around(&source.text, 0, wrong) {
+            walk.hide(part);
+        }
+        let two_bytes = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let what = if two_bytes { "the file is UTF-16, not UTF-8" } else { "the file is not UTF-8" };
+        walk.error_in(wrong..wrong, "", what).label("the first byte that cannot be read").hint("save it as UTF-8");
+        Err(walk.finish())
+    }
 }
 
 /// What a file holds: the usable documents, and every problem of every document.
@@ -62,6 +85,8 @@ pub struct Draft {
     needs: Needs,
     waits: bool,
     content_hash: String,
+    /// Warnings that were given when it was parsed.
+    pub(crate) said: Vec<Diagnostic>,
 }
 
 /// Reads every document of a file. `vars` is what the daemon was given by `--var`.
@@ -70,17 +95,31 @@ pub fn parse(source: &SourceText, vars: &BTreeMap<String, String>) -> Parsed {
     let mut parsed = Parsed::default();
     if source.text.len() > tree::LARGEST_FILE {
         let message = "the file is larger than 1 MiB";
-        parsed.problems.push(Diagnostic::of_file(crate::Severity::Error, &source.name, message));
+        parsed.problems.push(Diagnostic::of_file(Severity::Error, &source.name, message));
         parsed.broken.push(Broken { name: None, line: 1 });
         return parsed;
     }
     let documents = tree::documents(&source.text);
+    if documents.is_empty() {
+        parsed.problems.extend(nothing(source));
+        parsed.broken.push(Broken { name: None, line: 1 });
+    }
     let ends: Vec<usize> = documents.iter().skip(1).map(|d| d.start).chain([source.text.len()]).collect();
     let mut names: BTreeMap<RolloutName, usize> = BTreeMap::new();
     for (document, end) in documents.iter().zip(ends) {
         one(source, vars, document, end, &mut names, &mut parsed);
     }
     parsed
+}
+
+/// Nobody empties a file to say something: it is being written, or was cut off.
+fn nothing(source: &SourceText) -> Vec<Diagnostic> {
+    let mut walk = Walk::new(source);
+    let what = if source.text.trim().is_empty() { "the file is empty" } else { "the file has no document" };
+    walk.error_in(0..0, "", what)
+        .label("a Rollout is expected here")
+        .hint("what the file said before stays in force; to give a rollout up, remove its file");
+    walk.finish()
 }
 
 fn one(
@@ -93,9 +132,15 @@ fn one(
 ) {
     let mut walk = Walk::new(source);
     if let Some(root) = &document.root {
-        hide_values(&mut walk, root);
+        walk.hide_private(root);
     }
+    document.stray.iter().for_each(|span| walk.hide(span.clone()));
     for flaw in &document.flaws {
+        if document.root.is_none() {
+            for part in private::hidden_around(&source.text, document.start, flaw.span.start) {
+                walk.hide(part);
+            }
+        }
         let diagnostic = walk.error_in(flaw.span.clone(), "", flaw.message.clone());
         diagnostic.hint.clone_from(&flaw.hint);
     }
@@ -113,15 +158,22 @@ fn one(
         if let Some(first) = names.get(name) {
             let span = document.root.as_ref().map_or(document.start..document.start, |r| r.span.clone());
             let message = format!("{name} is in this file twice: the first one is on line {first}");
-            walk.error_in(span, "metadata.name", message).hint("a name is one rollout; rename one of the two");
+            walk.error_in(span, "metadata.name", message)
+                .label("this document has it again")
+                .hint("a name is one rollout; rename one of the two");
         }
         names.entry(name.clone()).or_insert(line);
     }
-    match draft.filter(|_| !walk.has_errors()) {
-        Some(draft) => parsed.drafts.push(draft),
+    if draft.is_none() && !walk.has_errors() {
+        walk.error_in(start..start, "", "this document cannot be read").label("no Rollout is seen here");
+    }
+    let usable = draft.filter(|_| !walk.has_errors());
+    let problems = walk.finish();
+    match usable {
+        Some(draft) => parsed.drafts.push(Draft { said: problems.clone(), ..draft }),
         None => parsed.broken.push(Broken { name, line }),
     }
-    parsed.problems.extend(walk.finish());
+    parsed.problems.extend(problems);
 }
 
 fn read(
@@ -134,10 +186,12 @@ fn read(
     let (filled, manifest) = filled(walk, root, vars, &|_| None);
     let manifest = manifest?;
     if !filled.uses_version
+        && !walk.has_errors()
         && let Some(version) = root.get("spec").and_then(|s| s.get("version"))
     {
         let at = At::root(version);
         walk.warn(&at, "version is used nowhere: changing it starts nothing")
+            .label("no ${version} in this document")
             .hint("use it in an image: NAME:${version}");
     }
     Some(Draft {
@@ -149,6 +203,7 @@ fn read(
         needs: Needs { files: manifest.files(), images: manifest.images() },
         waits: filled.waits,
         content_hash: hash(&filled.root),
+        said: Vec::new(),
     })
 }
 
@@ -159,28 +214,10 @@ fn filled(
     vars: &BTreeMap<String, String>,
     files: scope::FileVariables,
 ) -> (FilledDocument, Option<Manifest>) {
-    hide_values(walk, root);
+    walk.hide_private(root);
     let filled = scope::fill(walk, root, vars, files);
     let manifest = decode::manifest(walk, &filled.root);
     (filled, manifest)
-}
-
-/// Values of variables and of environments are in no snippet.
-fn hide_values(walk: &mut Walk, root: &Node) {
-    let Some(spec) = root.get("spec") else { return };
-    let workers = spec.get("workers").map(Node::items).unwrap_or_default();
-    let environments = spec.get("app").into_iter().chain(workers).filter_map(|c| c.get("env"));
-    for node in environments.chain(spec.get("vars")) {
-        match &node.value {
-            Value::Map(entries) => entries.iter().for_each(|e| walk.hide(e.node.span.clone())),
-            Value::List(items) => items.iter().for_each(|item| {
-                let written = walk.written(&item.span);
-                let start = written.find('=').map_or(item.span.end, |at| item.span.start + at + 1);
-                walk.hide(start..item.span.end);
-            }),
-            Value::Null | Value::Scalar(_) | Value::Unknown => {}
-        }
-    }
 }
 
 fn name_of(root: &Node) -> Option<RolloutName> {

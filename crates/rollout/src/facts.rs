@@ -1,7 +1,16 @@
 //! Every field of a rollout as a flat list of facts: where it stands, what it says, what a change of it means.
 //!
-//! The destructurings here are exhaustive on purpose: a new field does not compile until somebody has classed it. Facts of
-//! defaults are left out, so that a field that is added later changes no revision that does not use it.
+//! The destructurings here are exhaustive on purpose: a new field does not compile until somebody has classed it.
+//!
+//! The rule: **of the revision** is everything that a container is created with, as far as the user says it: image, command,
+//! environment, resources, mounts and the contents of files, but also labels, networks, extra hosts and DNS, log driver, port,
+//! and a health check that Docker runs. A new value of these needs new containers, so it goes the way of a new version. Not of
+//! it are replicas (live), names and addresses, canaryd's own labels, and how the containers are run (policy): stages, checks,
+//! the gateway, when to pull, health that canaryd asks for itself, and `stop`. Its `grace` is written into containers too, but
+//! only for whoever stops them without saying how long; canaryd always says it.
+//!
+//! What is not set is no fact, and a default that is written out is none either, so that a field that is added later changes no
+//! revision that does not use it.
 
 use std::time::Duration;
 
@@ -9,8 +18,9 @@ use crate::diff::Class;
 use crate::fmt;
 use crate::ids::ComponentName;
 use crate::spec::{
-    CanaryReplicas, Component, Container, ExecHealth, Expose, Gateway, Gpus, Health, Limits, Logging, Mount, Order,
-    Probe, PullPolicy, Resources, Rollout, Sharing, Snippets, Stop,
+    Analysis, CanaryReplicas, Check, CheckKind, Component, Container, Deadlines, ExecHealth, Expose, FileMount, Force,
+    Gateway, Gpus, Health, Limits, Listen, Logging, ModeFrom, Mount, OnDelete, OnInconclusive, Order, Probe, Promotion,
+    PullPolicy, Resources, Rollout, Sharing, Snippets, Stage, Sticky, Stop,
 };
 
 /// One thing that a rollout says.
@@ -86,23 +96,73 @@ pub(crate) fn of(rollout: &Rollout) -> Vec<Fact> {
     let mut facts = Facts { component: None, found };
     of_gateway(&mut facts, gateway);
     let policy = Class::Policy;
-    let stage = |s: &crate::Stage| {
-        format!("{} % {} (at most {})", s.weight, fmt::duration(s.observe), fmt::duration(s.max_duration))
-    };
     facts.add(policy, "stages", stages.iter().map(stage).collect::<Vec<_>>().join(", "));
-    facts.add(policy, "analysis", format!("{analysis:?}"));
+    of_analysis(&mut facts, analysis);
     for check in checks {
-        facts.entry(policy, "checks", &check.name, format!("{check:?}"));
+        facts.entry(policy, "checks", &check.name, question(check));
     }
-    facts.time(policy, "deadlines.pull", deadlines.pull);
-    facts.time(policy, "deadlines.start", deadlines.start);
-    facts.time(policy, "keepPrevious", promotion.keep_previous);
-    facts.time(policy, "keepFailed", promotion.keep_failed);
-    if let Some(window) = promotion.rollback_window {
-        facts.time(policy, "rollbackWindow", window);
+    let Deadlines { pull, start } = deadlines;
+    facts.time(policy, "deadlines.pull", *pull);
+    facts.time(policy, "deadlines.start", *start);
+    let Promotion { keep_previous, keep_failed, rollback_window } = promotion;
+    facts.time(policy, "keepPrevious", *keep_previous);
+    facts.time(policy, "keepFailed", *keep_failed);
+    if let Some(window) = rollback_window {
+        facts.time(policy, "rollbackWindow", *window);
     }
-    facts.add(policy, "onDelete", format!("{on_delete:?}").to_lowercase());
+    facts.add(
+        policy,
+        "onDelete",
+        match on_delete {
+            OnDelete::Keep => "keep",
+            OnDelete::Remove => "remove",
+        },
+    );
     facts.found
+}
+
+fn stage(stage: &Stage) -> String {
+    let Stage { weight, observe, max_duration } = stage;
+    format!("{weight} % {} (at most {})", fmt::duration(*observe), fmt::duration(*max_duration))
+}
+
+fn of_analysis(facts: &mut Facts, analysis: &Analysis) {
+    let Analysis { alpha, beta, on_inconclusive, warmup, mode } = analysis;
+    let policy = Class::Policy;
+    facts.shown(policy, "analysis.alpha", alpha, fmt::percent(*alpha));
+    facts.shown(policy, "analysis.beta", beta, fmt::percent(*beta));
+    facts.add(
+        policy,
+        "analysis.onInconclusive",
+        match on_inconclusive {
+            OnInconclusive::Pause => "pause",
+            OnInconclusive::Revert => "revert",
+            OnInconclusive::Promote => "promote",
+        },
+    );
+    facts.time(policy, "analysis.warmup", *warmup);
+    if let Some(mode) = mode {
+        facts.add(
+            policy,
+            "analysis.mode",
+            match mode {
+                ModeFrom::Header(name) => format!("header {name}"),
+                ModeFrom::ResponseHeader(name) => format!("responseHeader {name}"),
+                ModeFrom::Path(prefix) => format!("path {prefix}"),
+                ModeFrom::Query(name) => format!("query {name}"),
+            },
+        );
+    }
+}
+
+/// Everything that a check says but its name.
+fn question(check: &Check) -> String {
+    let Check { name: _, mode, weight, observe_only, kind } = check;
+    let kind = match kind {
+        CheckKind::ErrorRate { max } => format!("errors at most {max}"),
+        CheckKind::Latency { quantile, max } => format!("latency {quantile} at most {}", max.as_nanos()),
+    };
+    format!("{kind} mode {} weight {weight} observe {observe_only}", mode.as_deref().unwrap_or(""))
 }
 
 fn component(component: &Component) -> Vec<Fact> {
@@ -149,6 +209,9 @@ fn component(component: &Component) -> Vec<Fact> {
     facts.time(Class::Policy, "health.timeout", *timeout);
     facts.add(Class::Policy, "health.failures", failures.to_string());
     facts.time(Class::Policy, "health.startup", *startup);
+    if container.healthcheck.is_some() {
+        facts.time(Class::Revision, "health.exec.startup", *startup);
+    }
     let Stop { grace, drain } = stop;
     facts.time(Class::Policy, "stop.grace", *grace);
     facts.time(Class::Policy, "stop.drain", *drain);
@@ -216,9 +279,8 @@ fn of_container(facts: &mut Facts, container: &Container) {
         };
         facts.entry(revision, "mounts", target, format!("{}:{source}:{volume}:{read_only}:{sharing}", source.len()));
     }
-    for file in files {
-        let value = format!("{}:{}:{:o}", file.copy, file.secret, file.mode);
-        facts.entry(revision, "files", &file.target, value);
+    for FileMount { copy, target, secret: _, mode } in files {
+        facts.entry(revision, "files", target, format!("{copy}:{mode:o}"));
     }
     let lists = [
         ("groupAdd", group_add),
@@ -290,7 +352,8 @@ fn of_gateway(facts: &mut Facts, gateway: &Gateway) {
         gateway;
     let policy = Class::Policy;
     facts.add(policy, "gateway.image", image);
-    let addresses: Vec<_> = listen.iter().map(|l| std::net::SocketAddr::new(l.address, l.port).to_string()).collect();
+    let address = |Listen { address, port }: &Listen| std::net::SocketAddr::new(*address, *port).to_string();
+    let addresses: Vec<_> = listen.iter().map(address).collect();
     facts.list(policy, "gateway.listen", &addresses);
     facts.list(policy, "gateway.aliases", aliases);
     facts.list(policy, "gateway.networks", networks);
@@ -301,11 +364,11 @@ fn of_gateway(facts: &mut Facts, gateway: &Gateway) {
             facts.add(policy, field, port.to_string());
         }
     }
-    if let Some(sticky) = sticky {
-        facts.add(policy, "gateway.sticky", format!("{} for {}", sticky.cookie, fmt::duration(sticky.max_age)));
+    if let Some(Sticky { cookie, max_age }) = sticky {
+        facts.add(policy, "gateway.sticky", format!("{cookie} for {}", fmt::duration(*max_age)));
     }
-    if let Some(force) = force {
-        facts.add(policy, "gateway.force", &force.header);
+    if let Some(Force { header }) = force {
+        facts.add(policy, "gateway.force", header);
     }
     let Limits { read_timeout, connect_timeout, body, stream_timeout } = limits;
     facts.time(policy, "gateway.limits.readTimeout", *read_timeout);

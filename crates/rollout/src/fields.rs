@@ -8,7 +8,7 @@ use crate::quantity::{self, BadQuantity};
 use crate::shape::Shape;
 use crate::suggest::nearest;
 use crate::tree::{Entry, Value};
-use crate::walk::{At, Walk};
+use crate::walk::{At, Walk, shortened};
 
 /// The fields of one object; names were checked against its shape.
 pub(crate) struct Fields<'t> {
@@ -32,7 +32,7 @@ impl<'t> Fields<'t> {
             Value::Null | Value::Scalar(_) | Value::List(_) => {
                 let names: Vec<_> = shape.fields().map(|f| f.name).take(12).collect();
                 let message = format!("{} must be a mapping, not {}", at.name(), at.shown());
-                walk.error(at, message).hint(format!("its fields are {}", names.join(", ")));
+                walk.error(at, message).label("must be a mapping").hint(format!("its fields: {}", names.join(", ")));
                 None
             }
         }
@@ -51,13 +51,19 @@ impl<'t> Fields<'t> {
             } else {
                 format!("add {}: {}", field.name, field.example)
             };
-            walk.error_at_key(&self.at, message).hint(hint);
+            walk.error_at_key(&self.at, message).label(format!("{} is missing", field.name)).hint(hint);
         }
     }
 
     /// Whether the field is written.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.at.node.get(name).is_some()
+    }
+
+    /// Whether a field is written that this object does not have.
+    pub(crate) fn has_unknown(&self) -> bool {
+        let Value::Map(entries) = &self.at.node.value else { return false };
+        entries.iter().any(|e| self.shape.field(&e.key).is_none())
     }
 
     /// The value of a field, where one is written. Nothing after the colon is an error.
@@ -67,8 +73,12 @@ impl<'t> Fields<'t> {
         let entry = entries.iter().find(|e| e.key == name)?;
         let at = self.at.field(name, &entry.key_span, &entry.node);
         if entry.node.value == Value::Null {
-            let example = self.shape.field(name).map_or("", |f| f.example);
-            walk.error_at_key(&at, format!("{name} has no value")).hint(format!("write {name}: {example}, or drop it"));
+            let field = self.shape.field(name)?;
+            let or = if field.required { "" } else { ", or drop it" };
+            let example = field.example;
+            walk.error_at_key(&at, format!("{name} has no value"))
+                .label("nothing follows the colon")
+                .hint(format!("write {name}: {example}{or}"));
             return None;
         }
         Some(at)
@@ -93,18 +103,25 @@ impl<'t> Fields<'t> {
 
 fn unknown(walk: &mut Walk, at: &At, shape: &'static Shape, entry: &Entry) {
     let key = &entry.key;
-    let place = at.field(key, &entry.key_span, &entry.node);
+    let place = at.field(entry.shown(), &entry.key_span, &entry.node);
     let owner = if at.path.is_empty() { "the document".to_owned() } else { at.path.clone() };
-    let diagnostic = walk.error_at_key(&place, format!("unknown field {key} in {owner}"));
     let names = || shape.fields().map(|f| f.name);
-    if let Some(hint) = foreign::hint(shape, key) {
-        diagnostic.hint(hint);
-    } else if let Some(name) = nearest(key, names()) {
+    let (advice, near) = (foreign::advice(shape, key), nearest(key, names()));
+    if advice.is_none() && near.is_none() {
+        // Nobody knows what it is, so nobody knows that it may be shown.
+        walk.hide_all(&entry.node);
+    }
+    let diagnostic = walk.error_at_key(&place, format!("unknown field {} in {owner}", shortened(entry.shown())));
+    if let Some(advice) = advice {
+        diagnostic.label(advice.label).hint(advice.hint);
+    } else if let Some(name) = near {
         diagnostic.label(format!("did you mean {name}?"));
     } else if names().count() <= 16 {
-        diagnostic.hint(format!("known here: {}", names().collect::<Vec<_>>().join(", ")));
+        diagnostic
+            .label("no field of this name")
+            .hint(format!("known here: {}", names().collect::<Vec<_>>().join(", ")));
     } else {
-        diagnostic.hint("`canaryd schema` lists all fields");
+        diagnostic.label("no field of this name").hint("`canaryd schema` lists all fields");
     }
 }
 
@@ -116,7 +133,8 @@ impl Walk<'_> {
             Value::Unknown => None,
             Value::Null | Value::List(_) | Value::Map(_) => {
                 let message = format!("{} must be a text, not {}", at.name(), at.shown());
-                self.error(at, message);
+                let nothing = at.node.value == Value::Null;
+                self.error(at, message).label(if nothing { "\"\" is the empty text" } else { "must be a text" });
                 None
             }
         }
@@ -124,25 +142,30 @@ impl Walk<'_> {
 
     /// A text that passes a rule; the rule says what is allowed.
     pub(crate) fn text_that(&mut self, at: &At, allowed: &str, rule: impl FnOnce(&str) -> bool) -> Option<String> {
-        let text = self.text(at)?;
+        let text = self.scalar(at, allowed)?;
         if rule(&text) {
             return Some(text);
         }
-        let message = format!("{} {:?} is not allowed", at.name(), at.shown());
-        self.error(at, message).label(allowed);
+        let message = format!("{} {} is not allowed", at.name(), at.shown());
+        self.error(at, message).label(must_be(allowed));
         None
     }
 
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, at: &At) -> Option<bool> {
-        match self.typed(at, "true or false")?.as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => {
-                self.wrong(at, "true or false");
-                None
-            }
+        let text = self.typed(at, "true or false")?;
+        let meant = match text.to_ascii_lowercase().as_str() {
+            "true" if text == "true" => return Some(true),
+            "false" if text == "false" => return Some(false),
+            "true" | "yes" | "on" | "y" | "1" => Some("write true"),
+            "false" | "no" | "off" | "n" | "0" => Some("write false"),
+            _ => None,
+        };
+        let diagnostic = self.wrong(at, "true or false");
+        if let Some(meant) = meant.filter(|_| !at.is_computed()) {
+            diagnostic.hint(meant);
         }
+        None
     }
 
     /// A whole number within a range.
@@ -195,7 +218,7 @@ impl Walk<'_> {
         let value = self.duration(at)?;
         if value.is_zero() {
             let message = format!("{} must be more than 0s", at.name());
-            self.error(at, message);
+            self.error(at, message).label("must be a duration above 0s such as 15m");
             return None;
         }
         Some(value)
@@ -217,14 +240,14 @@ impl Walk<'_> {
     }
 
     /// Whatever has a unit.
-    pub(crate) fn quantity<T>(&mut self, at: &At, read: impl FnOnce(&str) -> Result<T, BadQuantity>) -> Option<T> {
-        let text = self.text(at)?;
+    pub(crate) fn quantity<T>(&mut self, at: &At, read: impl Fn(&str) -> Result<T, BadQuantity>) -> Option<T> {
+        let expected = read("").err().map_or("a text", |bad| bad.expected);
+        let text = self.scalar(at, expected)?;
         match read(&text) {
             Ok(value) => Some(value),
             Err(bad) => {
-                let computed = matches!(&at.node.value, Value::Scalar(s) if s.written.is_some());
                 let diagnostic = self.wrong(at, bad.expected);
-                if !computed {
+                if !at.is_computed() {
                     diagnostic.hint(bad.hint);
                 }
                 None
@@ -234,14 +257,15 @@ impl Walk<'_> {
 
     /// One of some words.
     pub(crate) fn choice<T: Copy>(&mut self, at: &At, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(at)?;
+        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let expected = alternatives(&names);
+        let text = self.scalar(at, &expected)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
-        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let near = nearest(&text, names.iter().copied()).map(|n| format!("did you mean {n}?"));
-        let diagnostic = self.wrong(at, &names.join(" or "));
-        if let Some(near) = near {
+        let diagnostic = self.wrong(at, &expected);
+        if let Some(near) = near.filter(|_| !at.is_computed()) {
             diagnostic.hint(near);
         }
         None
@@ -258,7 +282,10 @@ impl Walk<'_> {
             Value::Unknown => None,
             Value::Null | Value::Scalar(_) | Value::Map(_) => {
                 let message = format!("{} must be a list, not {}", at.name(), at.shown());
-                self.error(at, message).hint(format!("write {}: [{}]", at.name(), at.shown()));
+                let diagnostic = self.error(at, message).label("must be a list");
+                if matches!(at.node.value, Value::Scalar(_)) {
+                    diagnostic.hint(format!("write {}: [{}]", at.name(), at.shown()));
+                }
                 None
             }
         }
@@ -284,12 +311,24 @@ impl Walk<'_> {
     pub(crate) fn entries<'t>(&mut self, at: &At<'t>) -> Option<Vec<(String, At<'t>)>> {
         match &at.node.value {
             Value::Map(entries) => {
-                Some(entries.iter().map(|e| (e.key.clone(), at.field(&e.key, &e.key_span, &e.node))).collect())
+                Some(entries.iter().map(|e| (e.key.clone(), at.field(e.shown(), &e.key_span, &e.node))).collect())
             }
             Value::Unknown => None,
             Value::Null | Value::Scalar(_) | Value::List(_) => {
                 let message = format!("{} must be a mapping, not {}", at.name(), at.shown());
-                self.error(at, message);
+                self.error(at, message).label("must be a mapping of names to values");
+                None
+            }
+        }
+    }
+
+    /// The text of a scalar where something more particular than a text is expected.
+    pub(crate) fn scalar(&mut self, at: &At, expected: &str) -> Option<String> {
+        match &at.node.value {
+            Value::Scalar(scalar) => Some(scalar.text.clone()),
+            Value::Unknown => None,
+            Value::Null | Value::List(_) | Value::Map(_) => {
+                self.error(at, format!("{} cannot be {}", at.name(), at.shown())).label(must_be(expected));
                 None
             }
         }
@@ -303,13 +342,23 @@ impl Walk<'_> {
 
     /// The text of a scalar that is not a quoted text, unless a variable gave it.
     fn typed(&mut self, at: &At, expected: &str) -> Option<String> {
-        if let Value::Scalar(scalar) = &at.node.value
-            && !scalar.plain
-            && scalar.written.is_none()
-        {
+        if matches!(at.node.value, Value::Scalar(_)) && !at.may_be_number() {
             self.wrong(at, expected).hint("write it without quotes");
             return None;
         }
-        self.text(at)
+        self.scalar(at, expected)
+    }
+}
+
+fn must_be(allowed: &str) -> String {
+    if allowed.starts_with("must") { allowed.to_owned() } else { format!("must be {allowed}") }
+}
+
+/// `a, b or c`.
+fn alternatives(names: &[&str]) -> String {
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }

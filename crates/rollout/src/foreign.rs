@@ -2,28 +2,44 @@
 
 use crate::shape::Shape;
 
+/// What is said under the caret, and what can be done.
+pub(crate) struct Advice {
+    pub(crate) label: String,
+    pub(crate) hint: String,
+}
+
 /// What to say about a field that this object does not have.
-pub(crate) fn hint(shape: &Shape, key: &str) -> Option<String> {
+pub(crate) fn advice(shape: &Shape, key: &str) -> Option<Advice> {
     let camel = camel_case(key);
-    if camel != key && shape.field(&camel).is_some() {
-        return Some(format!("write {camel}: field names are camelCase"));
+    let name = camel.as_str();
+    let said = |label: &str, hint: &str| Some(Advice { label: label.to_owned(), hint: hint.to_owned() });
+    if name != key && shape.field(name).is_some() {
+        return said(&format!("did you mean {name}?"), "names of fields are camelCase");
+    }
+    if let Some((.., hint)) = LATER.iter().find(|(owner, names, _)| *owner == shape.name && names.contains(&name)) {
+        return said("not in this version of canaryd", hint);
     }
     if shape.field("image").is_some() && shape.field("env").is_some() {
-        let found = CONTAINER.iter().find(|(names, _)| names.contains(&camel.as_str()));
+        let found = CONTAINER.iter().find(|(names, _)| names.contains(&name));
         if let Some((_, hint)) = found {
-            return Some((*hint).to_owned());
+            return said("no field of this name", hint);
         }
     }
-    let found = ANYWHERE.iter().find(|(name, owner, _)| *name == camel && *owner != shape.name);
-    found.map(|(_, _, place)| format!("{camel} belongs in {place}"))
+    if let Some((_, hint)) = ELSEWHERE.iter().find(|(other, _)| *other == name) {
+        return said("no field of this name", hint);
+    }
+    let found = ANYWHERE.iter().find(|(other, owner, _)| *other == name && *owner != shape.name);
+    found.and_then(|(_, _, place)| said("not a field of this object", &format!("{name} belongs in {place}")))
 }
 
 fn camel_case(key: &str) -> String {
     let mut camel = String::with_capacity(key.len());
     let mut raise = false;
-    for c in key.chars() {
+    let (first, rest) = key.split_at(key.chars().next().map_or(0, char::len_utf8));
+    camel.push_str(&first.to_lowercase());
+    for c in rest.chars() {
         match c {
-            '_' | '-' => raise = !camel.is_empty(),
+            '_' | '-' => raise = true,
             _ if raise => {
                 camel.extend(c.to_uppercase());
                 raise = false;
@@ -76,7 +92,6 @@ const CONTAINER: &[(&[&str], &str)] = &[
 
 /// Fields that stand in another object: name, that object's name, where it is.
 const ANYWHERE: &[(&str, &str, &str)] = &[
-    ("services", "", "Compose files: here one document is one service, spec.app, with its workers"),
     ("replicas", "app", "spec.app"),
     ("image", "app", "spec.app"),
     ("port", "app", "spec.app"),
@@ -96,7 +111,37 @@ const ANYWHERE: &[(&str, &str, &str)] = &[
     ("onInconclusive", "analysis", "spec.analysis"),
     ("keepPrevious", "promotion", "spec.promotion"),
     ("keepFailed", "promotion", "spec.promotion"),
-    ("steps", "", "Kubernetes rollouts: here it is spec.stages"),
-    ("strategy", "", "Kubernetes: here it is spec.stages"),
     ("maxDuration", "stage", "a stage"),
+];
+
+/// What other systems call something that stands elsewhere here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("services", "this is no Compose file: one document is one service, spec.app, with its spec.workers"),
+    ("steps", "the steps of a rollout are spec.stages"),
+    ("strategy", "the steps of a rollout are spec.stages"),
+    ("canary", "the steps of a rollout are spec.stages"),
+    ("selector", "containers are found by canaryd's own labels"),
+    ("template", "what a pod's template says stands in spec.app"),
+    ("namespace", "a name is unique on its host: there are no namespaces"),
+    ("annotations", "use spec.app.labels"),
+];
+
+/// What is planned and not built: owner, names, and what can be done today.
+const LATER: &[(&str, &[&str], &str)] = &[
+    ("rollout-spec", &["metrics", "prometheus"], "drop it: checks are judged by the gateway's access log"),
+    ("rollout-spec", &["preflight"], "drop it: run such tests before the version line is changed"),
+    (
+        "rollout-spec",
+        &["smoke"],
+        "drop it: health decides when a container gets traffic; a first stage of 0 is a rehearsal",
+    ),
+    ("rollout-spec", &["notify", "notifications"], "drop it: `canaryd events NAME` tells every step"),
+    ("check", &["counter", "gauge", "metric", "query"], "drop the check: the kinds are errorRate and latency"),
+    ("errorRate", &["maxRatioToProduction", "maxDelta"], "use max: at most this share of the requests fails"),
+    ("latency", &["maxRatioToProduction", "maxDelta"], "use max: the bound on the quantile"),
+    ("analysis", &["baseline", "method", "interval"], "drop it: the canary's own requests are judged at every look"),
+    ("promotion", &["approval"], "drop it: `canaryd pause NAME` holds a rollout until `canaryd resume NAME`"),
+    ("promotion", &["tag", "log"], "drop it: `canaryd events NAME` tells every step"),
+    ("gateway", &["ref", "host", "hosts", "path", "paths"], "drop it: each rollout has a gateway of its own"),
+    ("gateway", &["tls", "certificate"], "drop it: TLS ends in the proxy in front, which points at gateway.listen"),
 ];

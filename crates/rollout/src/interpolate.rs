@@ -1,5 +1,7 @@
 //! `${VAR}`, `${VAR:-default}`, `${VAR:?message}` in one text; `$${` stands for `${`.
 
+use crate::tree::LONGEST_TEXT;
+
 /// What is known of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookup<'a> {
@@ -20,6 +22,8 @@ pub(crate) enum Filled {
     Text(String),
     /// It cannot be known yet.
     NotYet,
+    /// It would be longer than any value may be.
+    TooLong,
 }
 
 /// What is wrong with a variable.
@@ -28,6 +32,8 @@ pub(crate) struct BadVariable {
     /// The whole `${…}`, for finding it in the source.
     pub(crate) written: String,
     pub(crate) message: String,
+    /// The message without what is written in the braces beside the name.
+    pub(crate) message_without_text: String,
     pub(crate) hint: String,
 }
 
@@ -53,6 +59,9 @@ pub(crate) fn interpolate<'a>(text: &str, lookup: &dyn Fn(&str) -> Lookup<'a>) -
         match variable.value(lookup(variable.name))? {
             Some(value) => filled.push_str(value),
             None => waits = true,
+        }
+        if filled.len() > LONGEST_TEXT {
+            return Ok(Filled::TooLong);
         }
         rest = &rest[end + 1..];
     }
@@ -96,6 +105,7 @@ impl<'t> Variable<'t> {
             Some(_) | None => Err(BadVariable {
                 written: written.to_owned(),
                 message: format!("{written} is not a variable that can be read"),
+                message_without_text: "this is not a variable that can be read".to_owned(),
                 hint: "the forms are ${NAME}, ${NAME:-default} and ${NAME:?message}; $${ stands for a literal ${"
                     .to_owned(),
             }),
@@ -122,6 +132,7 @@ impl<'t> Variable<'t> {
         BadVariable {
             written: self.written.to_owned(),
             message: message.trim_end_matches([' ', ':']).to_owned(),
+            message_without_text: format!("variable {name} is not set"),
             hint: format!(
                 "set it in spec.vars, in one of the envFiles, or start the daemon with --var {name}=…\n\
                  a default is written ${{{name}:-default}}, a literal dollar and brace $${{"
@@ -134,6 +145,7 @@ fn unclosed(rest: &str) -> BadVariable {
     BadVariable {
         written: rest.chars().take(40).collect(),
         message: "a variable without its closing brace".to_owned(),
+        message_without_text: "a variable without its closing brace".to_owned(),
         hint: "write ${NAME}; $${ stands for a literal ${".to_owned(),
     }
 }
@@ -157,7 +169,7 @@ mod tests {
         match interpolate(input, &lookup).expect("legal") {
             Filled::Unchanged => input.to_owned(),
             Filled::Text(text) => text,
-            Filled::NotYet => "(not yet)".to_owned(),
+            Filled::NotYet | Filled::TooLong => "(not yet)".to_owned(),
         }
     }
 

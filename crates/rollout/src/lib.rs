@@ -17,6 +17,8 @@ mod ids;
 mod image;
 mod interpolate;
 mod memory;
+mod node;
+mod private;
 mod quantity;
 mod resolve;
 mod revision;
@@ -27,6 +29,7 @@ mod shape;
 mod shapes;
 mod spec;
 mod suggest;
+mod syntax;
 mod tree;
 mod walk;
 
@@ -44,3 +47,6 @@ pub use spec::*;
 
 #[cfg(test)]
 mod manifest_tests;
+
+#[cfg(test)]
+mod agreement_tests;

@@ -78,7 +78,7 @@ fn every_problem_of_every_document_is_found() {
         "unknown field replica",
         "unknown field ports",
         "observe 15 is not a duration",
-        "not valid YAML",
+        "a bracket is not closed",
         "in this file twice",
     ] {
         assert!(said.iter().any(|m| m.contains(part)), "{part}: {said:?}");
@@ -93,8 +93,8 @@ fn each_mistake_has_its_message() {
         ("    env_file: .env", "use envFiles"),
         ("    restart: always", "containers restart by themselves"),
         ("    user: ${NOBODY}", "variable NOBODY is not set"),
-        ("    labels: { io.canaryd.x: y }", "is taken"),
-        ("    canaryReplicas: 5", "is more than the 1 of replicas"),
+        ("    labels: { io.canaryd.x: y }", "io.canaryd.* is set by canaryd"),
+        ("    canaryReplicas: 5", "canaryReplicas 5 is more than replicas"),
         ("    port: 9", "port is written twice"),
         ("    init: yes", "is not true or false"),
         ("    shmSize: 512", "say the unit"),

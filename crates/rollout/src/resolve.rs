@@ -44,6 +44,7 @@ pub fn resolve(draft: &Draft, inputs: &Inputs) -> Result<Resolved, Vec<Diagnosti
     let rollout = manifest.map(|manifest| filling.rollout(draft, manifest));
     let Filling { walk, copies, elsewhere, .. } = filling;
     let mut problems = walk.finish();
+    problems.retain(|problem| !draft.said.contains(problem));
     problems.extend(elsewhere);
     match rollout {
         Some(rollout) if !problems.iter().any(Diagnostic::is_error) => {
@@ -117,14 +118,16 @@ impl Filling<'_> {
         match self.inputs.files.get(&wanted.name) {
             Some(Ok(content)) => Some(content),
             Some(Err(why)) => {
-                let message = format!("cannot read {}: {why}", wanted.name);
+                let message = format!("cannot read {}: {why}", wanted.shown);
                 self.walk
                     .error_in(wanted.span.clone(), &wanted.path, message)
+                    .label("this file is needed")
                     .hint("paths are relative to the manifest");
                 None
             }
             None => {
-                self.walk.error_in(wanted.span.clone(), &wanted.path, format!("{} was not read", wanted.name));
+                let message = format!("{} was not read", wanted.shown);
+                self.walk.error_in(wanted.span.clone(), &wanted.path, message).label("this file is needed");
                 None
             }
         }
@@ -137,7 +140,7 @@ impl Filling<'_> {
             Err(problems) => {
                 let text = String::from_utf8_lossy(&content);
                 for problem in problems {
-                    let mut diagnostic = Diagnostic::of_file(Severity::Error, &wanted.name, problem.message);
+                    let mut diagnostic = Diagnostic::of_file(Severity::Error, &wanted.shown, problem.message);
                     diagnostic.line = problem.line;
                     diagnostic.column = 1;
                     diagnostic.rollout.clone_from(&self.walk.rollout);

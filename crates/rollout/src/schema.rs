@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::shape::{Field, Kind, Shape};
 use crate::shapes;
+use crate::tree::{self, Node};
 
 /// JSON Schema, draft 2020-12, of one document; committed as `schema/rollout.schema.json`.
 #[must_use]
@@ -37,30 +38,79 @@ fn field(field: &Field, definitions: &mut Map<String, Value>) -> Value {
     let mut value = kind(&field.kind, definitions);
     let default = if field.default.is_empty() { String::new() } else { format!(" Default: {}.", field.default) };
     value["description"] = json!(format!("{}{default} Example: {}", field.doc, field.example));
+    value["examples"] = json!([value_of(field.example)]);
+    if !field.default.is_empty() {
+        value["default"] = value_of(field.default);
+    }
     value
 }
 
+/// YAML on one line as an editor reads it.
+fn value_of(yaml: &str) -> Value {
+    tree::documents(yaml).first().and_then(|d| d.root.as_ref()).map_or(Value::Null, json_of)
+}
+
+/// A tree as JSON: plain scalars by the core schema of YAML 1.2.
+pub(crate) fn json_of(node: &Node) -> Value {
+    match &node.value {
+        tree::Value::Null | tree::Value::Unknown => Value::Null,
+        tree::Value::Scalar(scalar) if scalar.plain => plain(&scalar.text),
+        tree::Value::Scalar(scalar) => json!(scalar.text),
+        tree::Value::List(items) => items.iter().map(json_of).collect(),
+        tree::Value::Map(entries) => entries.iter().map(|e| (e.key.clone(), json_of(&e.node))).collect(),
+    }
+}
+
+fn plain(text: &str) -> Value {
+    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    match text {
+        "true" | "True" | "TRUE" => json!(true),
+        "false" | "False" | "FALSE" => json!(false),
+        _ if numeric => {
+            let whole = text.parse::<i64>().ok().map(|n| json!(n));
+            whole.or_else(|| text.parse::<f64>().ok().map(|n| json!(n))).unwrap_or_else(|| json!(text))
+        }
+        _ => json!(text),
+    }
+}
+
 fn kind(kind_of: &Kind, definitions: &mut Map<String, Value>) -> Value {
-    let text = || json!({ "type": ["string", "number", "boolean"] });
-    let pattern = |pattern: &str| json!({ "type": "string", "pattern": format!("{pattern}|\\$\\{{") });
+    const SCALAR: [&str; 3] = ["string", "number", "boolean"];
+    let or_filled = |pattern: &str| format!("({pattern})|\\$\\{{");
+    let pattern = |pattern: &str| json!({ "type": "string", "pattern": or_filled(pattern) });
     let or_variable = |value: Value| json!({ "anyOf": [value, { "$ref": "#/$defs/variable" }] });
     match *kind_of {
-        Kind::Text => text(),
-        Kind::Name => pattern("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"),
+        Kind::Text => json!({ "type": SCALAR }),
+        Kind::Like(like) => json!({ "type": SCALAR, "minimum": 0, "pattern": or_filled(like) }),
+        Kind::TextLike(like) => pattern(like),
+        Kind::Name => {
+            let name = or_filled("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$");
+            json!({ "type": ["string", "boolean"], "pattern": name })
+        }
         Kind::Exactly("0") => or_variable(json!({ "const": 0 })),
         Kind::Exactly(word) => json!({ "const": word }),
         Kind::Choice(words) => or_variable(json!({ "enum": words })),
         Kind::Flag => or_variable(json!({ "type": "boolean" })),
         Kind::Whole(least, most) => or_variable(json!({ "type": "integer", "minimum": least, "maximum": most })),
-        Kind::Number => or_variable(json!({ "type": "number" })),
-        Kind::Duration => pattern("^([0-9]+(\\.[0-9]+)?(d|h|ms|us|m|s))+$"),
-        Kind::Size => pattern("^[0-9]+(\\.[0-9]+)?([bB]|[kKmMgGtT]([iI]?[bB]?))$"),
-        Kind::Percent => pattern("^[0-9]+(\\.[0-9]+)? ?%$"),
-        Kind::Weight => {
-            json!({ "anyOf": [{ "type": "number", "minimum": 0, "maximum": 100 }, pattern("^[0-9]+(\\.[0-9]{1,2})?%?$")] })
+        Kind::Number(above, below) => {
+            or_variable(json!({ "type": "number", "exclusiveMinimum": above, "exclusiveMaximum": below }))
         }
-        Kind::Mode => json!({ "type": ["string", "integer"] }),
-        Kind::Texts => json!({ "type": "object", "additionalProperties": text() }),
+        Kind::Duration => {
+            let part = |unit: &str| format!("([0-9]+(\\.[0-9]+)?{unit})?");
+            let mut value = pattern(&format!("^{}$", ["d", "h", "m", "s", "ms", "us"].map(part).concat()));
+            value["minLength"] = json!(2);
+            value
+        }
+        Kind::Size => pattern("^[0-9]+(\\.[0-9]+)?([bB]|[kKmMgGtT][iI]?[bB]?)$"),
+        Kind::Percent => pattern("^[0-9]+(\\.[0-9]+)? *%$"),
+        Kind::Weight => {
+            let text = pattern("^(100(\\.0{1,2})?|0?[0-9]{1,2}(\\.[0-9]{1,2})?) *%?$");
+            json!({ "anyOf": [{ "type": "number", "minimum": 0, "maximum": 100 }, text] })
+        }
+        Kind::Mode => {
+            json!({ "type": ["string", "integer"], "minimum": 0, "maximum": 7_777, "pattern": or_filled("^(0o)?[0-7]{1,5}$") })
+        }
+        Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": SCALAR } }),
         Kind::List(item) => json!({ "type": "array", "items": kind(item, definitions) }),
         Kind::OneOrMany(item) => {
             let item = kind(item, definitions);

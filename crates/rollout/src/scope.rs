@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::decode::is_version;
 use crate::interpolate::{Filled, Lookup, interpolate, is_variable_name};
-use crate::tree::{Node, Span, Value};
+use crate::tree::{LONGEST_TEXT, MOST_TEXT, Node, Span, Value};
 use crate::walk::{At, Walk};
 
 /// Variables of the env files of one component, later files winning; `None` before they were read.
@@ -21,8 +22,15 @@ pub(crate) struct FilledDocument {
 struct Scope<'a> {
     given: &'a BTreeMap<String, String>,
     vars: BTreeMap<String, String>,
-    version: Option<String>,
+    version: Version,
     files: Vec<FromFiles>,
+}
+
+/// `spec.version`: nothing that stands before it can use it, and a wrong one is told once.
+enum Version {
+    Unread,
+    Wrong,
+    Known(String),
 }
 
 /// Variables of the env files of one component.
@@ -34,7 +42,11 @@ enum FromFiles {
 impl Scope<'_> {
     fn lookup(&self, name: &str) -> Lookup<'_> {
         if name == "version" {
-            return self.version.as_deref().map_or(Lookup::NotYet, Lookup::Found);
+            return match &self.version {
+                Version::Unread => Lookup::Unset,
+                Version::Wrong => Lookup::NotYet,
+                Version::Known(version) => Lookup::Found(version),
+            };
         }
         let near = self.given.get(name).or_else(|| self.vars.get(name));
         if let Some(value) = near {
@@ -56,6 +68,8 @@ impl Scope<'_> {
 
 struct Filler<'w, 's> {
     walk: &'w mut Walk<'s>,
+    /// Bytes of text that variables may still bring.
+    budget: usize,
     waits: bool,
     uses_version: bool,
 }
@@ -68,8 +82,8 @@ pub(crate) fn fill(
     files: FileVariables,
 ) -> FilledDocument {
     let mut root = root.clone();
-    let mut filler = Filler { walk, waits: false, uses_version: false };
-    let mut scope = Scope { given, vars: BTreeMap::new(), version: None, files: Vec::new() };
+    let mut filler = Filler { walk, budget: MOST_TEXT, waits: false, uses_version: false };
+    let mut scope = Scope { given, vars: BTreeMap::new(), version: Version::Unread, files: Vec::new() };
     filler.document(&mut root, &mut scope, files);
     FilledDocument { root, waits: filler.waits, uses_version: filler.uses_version }
 }
@@ -87,7 +101,8 @@ impl Filler<'_, '_> {
         }
         if let Some(version) = child(spec, "version") {
             self.node(version, "spec.version", scope);
-            scope.version = version.text().map(str::to_owned);
+            let legal = version.text().filter(|text| is_version(text));
+            scope.version = legal.map_or(Version::Wrong, |text| Version::Known(text.to_owned()));
         }
         let app_files = child(spec, "app").and_then(|app| self.env_files(app, "spec.app", scope, files));
         scope.files.extend(app_files);
@@ -117,17 +132,27 @@ impl Filler<'_, '_> {
 
     fn vars(&mut self, vars: &mut Node, scope: &mut Scope) {
         self.node(vars, "spec.vars", scope);
-        let Value::Map(entries) = &vars.value else { return };
+        let Value::Map(entries) = &vars.value else {
+            if !matches!(vars.value, Value::Unknown | Value::Null) {
+                let span = vars.span.clone();
+                self.walk
+                    .error_in(span, "spec.vars", "vars must be a mapping")
+                    .label("must be a mapping of names to texts");
+            }
+            return;
+        };
         for entry in entries {
-            let place = At::root(vars).field(&entry.key, &entry.key_span, &entry.node);
+            let place = At::root(vars).field(entry.shown(), &entry.key_span, &entry.node);
             if !is_variable_name(&entry.key) || entry.key == "version" {
-                let message = format!("{} is not allowed as the name of a variable", entry.key);
+                let message = format!("{} is not allowed as the name of a variable", entry.shown());
                 let hint = "letters, digits and _, not starting with a digit; version is taken by spec.version";
-                self.walk.error_in(entry.key_span.clone(), "spec.vars", message).hint(hint);
+                self.walk.error_in(entry.key_span.clone(), "spec.vars", message).label("another name").hint(hint);
             } else if let Value::Scalar(scalar) = &entry.node.value {
                 scope.vars.insert(entry.key.clone(), scalar.text.clone());
             } else if entry.node.value != Value::Unknown {
-                self.walk.error_in(place.spot(), "spec.vars", format!("{} must be a text", entry.key));
+                self.walk
+                    .error_in(place.spot(), "spec.vars", format!("variable {} must be a text", entry.shown()))
+                    .label("must be one text");
             }
         }
     }
@@ -165,7 +190,8 @@ impl Filler<'_, '_> {
             }
             Value::Map(entries) => {
                 for entry in entries {
-                    self.node(&mut entry.node, &format!("{path}.{}", entry.key), scope);
+                    let path = format!("{path}.{}", entry.shown());
+                    self.node(&mut entry.node, &path, scope);
                 }
             }
         }
@@ -177,16 +203,32 @@ impl Filler<'_, '_> {
             return;
         }
         self.uses_version |= scalar.text.contains("${version");
+        if self.budget == 0 && scalar.text.contains("${") {
+            node.value = Value::Unknown;
+            return;
+        }
         match interpolate(&scalar.text, &|name| scope.lookup(name)) {
             Ok(Filled::Unchanged) => {}
-            Ok(Filled::Text(text)) => scalar.written = Some(std::mem::replace(&mut scalar.text, text)),
+            Ok(Filled::Text(text)) if text.len() <= self.budget => {
+                self.budget -= text.len();
+                scalar.written = Some(std::mem::replace(&mut scalar.text, text));
+            }
+            Ok(Filled::Text(_) | Filled::TooLong) => {
+                self.budget = 0;
+                let message = "with its variables this text is too long";
+                let (one, all) = (LONGEST_TEXT / 1024, MOST_TEXT / 1024 / 1024);
+                let hint = format!("at most {one} KiB a value, {all} MiB a document");
+                self.walk.error_in(node.span.clone(), path, message).hint(hint);
+                node.value = Value::Unknown;
+            }
             Ok(Filled::NotYet) => {
                 self.waits = true;
                 node.value = Value::Unknown;
             }
             Err(bad) => {
+                let message = if scalar.private { bad.message_without_text } else { bad.message };
                 let span = self.find(&node.span, &bad.written);
-                self.walk.error_in(span, path, bad.message).hint(bad.hint);
+                self.walk.error_in(span, path, message).hint(bad.hint);
                 node.value = Value::Unknown;
             }
         }

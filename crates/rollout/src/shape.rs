@@ -60,6 +60,10 @@ impl Field {
 pub(crate) enum Kind {
     /// Any scalar, taken as it is written.
     Text,
+    /// A scalar, taken as it is written, whose text matches this regular expression.
+    Like(&'static str),
+    /// The same, but a number or a flag never is one.
+    TextLike(&'static str),
     /// Lower-case letters, digits and hyphens, starting with a letter, at most 40.
     Name,
     /// Exactly this text.
@@ -70,8 +74,8 @@ pub(crate) enum Kind {
     Flag,
     /// A whole number between these.
     Whole(i64, i64),
-    /// A number.
-    Number,
+    /// A number above the first and below the second.
+    Number(f64, f64),
     /// 15m, 1h30m, 500ms.
     Duration,
     /// 512m, 2g.
@@ -94,4 +98,30 @@ pub(crate) enum Kind {
     Object(&'static Shape),
     /// Any of these.
     Any(&'static [Kind]),
+}
+
+impl Kind {
+    /// Notes the objects that a value of this kind may be or hold.
+    pub(crate) fn objects(&self, found: &mut Vec<&'static Shape>) {
+        match *self {
+            Self::Object(shape) => found.push(shape),
+            Self::List(kind) | Self::OneOrMany(kind) | Self::MapOf(kind) => kind.objects(found),
+            Self::Any(kinds) => kinds.iter().for_each(|kind| kind.objects(found)),
+            Self::Text
+            | Self::Like(_)
+            | Self::TextLike(_)
+            | Self::Name
+            | Self::Exactly(_)
+            | Self::Choice(_)
+            | Self::Flag
+            | Self::Whole(..)
+            | Self::Number(..)
+            | Self::Duration
+            | Self::Size
+            | Self::Percent
+            | Self::Weight
+            | Self::Mode
+            | Self::Texts => {}
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::container::{command, container};
 use super::files::{self, Wants};
+use super::mounts::Targets;
 use crate::fields::Fields;
 use crate::ids::ComponentName;
 use crate::image::image_reference;
@@ -54,23 +55,33 @@ fn component_name(walk: &mut Walk, at: &At) -> Option<ComponentName> {
     let text = walk.text(at)?;
     match text.parse::<ComponentName>() {
         Ok(name) if name.is_app() => {
-            walk.error(at, "a worker cannot be called app").hint("app is the name of spec.app");
+            walk.error(at, "a worker cannot be called app")
+                .label("app is the name of spec.app")
+                .hint("take another name");
             None
         }
         Ok(name) => Some(name),
         Err(bad) => {
-            walk.error(at, format!("{} {:?} is not allowed", bad.what, at.shown())).label(bad.allowed);
+            walk.error(at, format!("{} {} is not allowed", bad.what, at.shown())).label(bad.allowed);
             None
         }
     }
 }
 
 fn singleton(walk: &mut Walk, f: &Fields, replicas: u32, order: Option<Order>) {
-    if replicas > 1 {
-        walk.error_at_key(f.at(), format!("a singleton has one replica, not {replicas}"));
+    if replicas > 1
+        && let Some(at) = f.take(walk, "replicas")
+    {
+        walk.error(&at, format!("a singleton has one replica, not {}", at.shown()))
+            .label("at most 1")
+            .hint("drop singleton, or replicas");
     }
-    if order == Some(Order::StartFirst) {
-        walk.error_at_key(f.at(), "a singleton is never replaced startFirst: two would run for a moment");
+    if order == Some(Order::StartFirst)
+        && let Some(at) = f.take(walk, "order")
+    {
+        walk.error(&at, "a singleton is never replaced startFirst: two would run for a moment")
+            .label("must be stopFirst")
+            .hint("drop order: singleton says it");
     }
 }
 
@@ -81,7 +92,8 @@ fn canary_replicas(walk: &mut Walk, f: &Fields, replicas: u32, least: i64) -> Op
         _ => {
             let count = walk.count(at, least, 1_000)?;
             if count > replicas {
-                walk.error(at, format!("canaryReplicas {count} is more than the {replicas} of replicas"));
+                walk.error(at, format!("canaryReplicas {} is more than replicas", at.shown()))
+                    .label("at most as many as replicas, or full");
             }
             Some(CanaryReplicas::Fixed(count))
         }
@@ -104,7 +116,8 @@ fn drafted(
     let health = f.read(walk, "health", |walk, at| health(walk, at, own_port));
     let health = health.unwrap_or_else(|| timing(Probe::None));
     let stop = f.read(walk, "stop", stop).unwrap_or_else(default_stop);
-    let mut container = container(walk, f);
+    let mut targets = Targets::default();
+    let mut container = container(walk, f, &mut targets);
     if let Probe::Exec(exec) = &health.probe {
         container.healthcheck = Some(exec.clone());
     }
@@ -120,16 +133,23 @@ fn drafted(
         stop,
         order,
     };
-    Drafted { component, wants: files::wants(walk, f) }
+    Drafted { component, wants: files::wants(walk, f, &mut targets) }
 }
 
 /// An image reference.
 pub(super) fn image(walk: &mut Walk, at: &At) -> Option<String> {
     let text = walk.text(at)?;
     match image_reference(&text) {
-        Ok(_) => Some(text),
+        Ok(reference) => {
+            if reference.tag.is_none() && reference.digest.is_none() {
+                walk.warn(at, format!("image {} has no tag: the engine takes latest", at.shown()))
+                    .label("no tag")
+                    .hint("write NAME:TAG; what latest is today is another program tomorrow");
+            }
+            Some(text)
+        }
         Err(why) => {
-            walk.error(at, format!("image {:?} cannot be read", at.shown())).label(why);
+            walk.error(at, format!("image {} cannot be read", at.shown())).label(why);
             None
         }
     }
@@ -159,9 +179,11 @@ fn health(walk: &mut Walk, at: &At, own_port: bool) -> Option<Health> {
     let failures = f.read(walk, "failures", |w, at| w.count(at, 1, 100)).unwrap_or(base.failures);
     let startup = f.read(walk, "startup", Walk::some_time).unwrap_or(base.startup);
     if timeout.is_some_and(|t| t > interval) {
-        let message = format!("timeout is longer than the interval of {}", crate::fmt::duration(interval));
         let place = f.take(walk, "timeout").unwrap_or_else(|| at.clone());
-        walk.error(&place, message).hint("raise interval as well");
+        let most = f.take(walk, "interval").map_or_else(|| crate::fmt::duration(interval), |i| i.shown());
+        walk.error(&place, "timeout is longer than interval")
+            .label(format!("at most interval, {most}"))
+            .hint("raise interval as well");
     }
     let timeout = timeout.unwrap_or(base.timeout.min(interval));
     let probe = probe(walk, &f, own_port, (interval, timeout, failures))?;
@@ -180,6 +202,7 @@ fn probe(
     if let Some(path) = f.read(walk, "http", http_path) {
         if port.is_none() && !own_port {
             walk.error_at_key(f.at(), "health over http needs a port here")
+                .label("port is missing")
                 .hint("add port: a worker has none of its own");
         }
         probes.push(Probe::Http { path, port });
@@ -196,10 +219,14 @@ fn probe(
     let written = ["http", "exec", "image", "none"].iter().filter(|name| f.has(name)).count();
     if written != 1 {
         let message = if written == 0 { "health does not say how" } else { "health takes one way only" };
-        walk.error_at_key(f.at(), message).hint("one of http: /path, exec: [command], image: true, none: true");
+        walk.error_at_key(f.at(), message)
+            .label("exactly one way")
+            .hint("one of http: /path, exec: [command], image: true, none: true");
     } else if probes.is_empty() && f.read(walk, "image", Walk::flag).or(f.read(walk, "none", Walk::flag)) == Some(false)
     {
-        walk.error_at_key(f.at(), "health does not say how").hint("false is no way: use http or exec");
+        walk.error_at_key(f.at(), "health does not say how")
+            .label("exactly one way")
+            .hint("false is no way: use http or exec");
     }
     probes.pop()
 }

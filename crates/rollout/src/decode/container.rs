@@ -1,25 +1,27 @@
 //! What a container is created with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use super::mounts::Targets;
 use super::{files, mounts};
 use crate::fields::Fields;
 use crate::interpolate::is_variable_name;
 use crate::quantity;
 use crate::shapes;
 use crate::spec::{Container, Gpus, Logging, Resources};
-use crate::tree::Value;
-use crate::walk::{At, Walk};
+use crate::tree::{Entry, Span, Value};
+use crate::walk::{At, Walk, shortened};
 
 /// Reads every field of a container; env files, configs and secrets are only named.
-pub(super) fn container(walk: &mut Walk, f: &Fields) -> Container {
+pub(super) fn container(walk: &mut Walk, f: &Fields, targets: &mut Targets) -> Container {
     let sorted = |list: Option<Vec<String>>| {
         let mut list = list.unwrap_or_default();
         list.sort();
         list.dedup();
         list
     };
-    let mounts = mounts::all(walk, f);
+    let mounts = mounts::all(walk, f, targets);
     Container {
         entrypoint: f.read(walk, "entrypoint", command).filter(|c| !c.is_empty()),
         command: f.read(walk, "command", command).filter(|c| !c.is_empty()),
@@ -28,7 +30,7 @@ pub(super) fn container(walk: &mut Walk, f: &Fields) -> Container {
         workdir: f.read(walk, "workdir", inside),
         env: f.read(walk, "env", environment).unwrap_or_default(),
         mounts,
-        tmpfs: f.read(walk, "tmpfs", mounts::tmpfs).unwrap_or_default(),
+        tmpfs: f.read(walk, "tmpfs", |w, at| mounts::tmpfs(w, at, targets)).unwrap_or_default(),
         files: Vec::new(),
         networks: sorted(f.read(walk, "networks", names)),
         extra_hosts: sorted(f.read(walk, "extraHosts", extra_hosts)),
@@ -39,7 +41,7 @@ pub(super) fn container(walk: &mut Walk, f: &Fields) -> Container {
         gpus: f.read(walk, "gpus", gpus),
         shm_size: f.read(walk, "shmSize", Walk::size),
         ulimits: f.read(walk, "ulimits", ulimits).unwrap_or_default(),
-        sysctls: f.read(walk, "sysctls", |w, at| pairs(w, at, '=')).unwrap_or_default(),
+        sysctls: f.read(walk, "sysctls", |w, at| pairs(w, at).map(Pair::map)).unwrap_or_default(),
         cap_add: sorted(f.read(walk, "capAdd", capabilities)),
         cap_drop: sorted(f.read(walk, "capDrop", capabilities)),
         security_opt: sorted(f.read(walk, "securityOpt", Walk::texts)),
@@ -62,7 +64,9 @@ pub(super) fn command(walk: &mut Walk, at: &At) -> Option<Vec<String>> {
     match files::words(&text) {
         Ok(words) => Some(words),
         Err(problem) => {
-            walk.error(at, format!("{} {problem}", at.name())).hint("close the quote, or write a list of words");
+            walk.error(at, format!("{} {problem}", at.name()))
+                .label("this cannot be split into words")
+                .hint("close the quote, or write a list of words");
             None
         }
     }
@@ -87,75 +91,116 @@ pub(super) fn docker_name(walk: &mut Walk, at: &At) -> Option<String> {
 }
 
 fn addresses(walk: &mut Walk, at: &At) -> Vec<String> {
-    let legal = |t: &str| t.parse::<std::net::IpAddr>().is_ok();
+    let legal = |t: &str| t.parse::<IpAddr>().is_ok();
     at.items().iter().filter_map(|item| walk.text_that(item, "must be an IP address", legal)).collect()
 }
 
 fn environment(walk: &mut Walk, at: &At) -> Option<BTreeMap<String, String>> {
-    let values = pairs(walk, at, '=')?;
-    for name in values.keys().filter(|n| n.is_empty() || n.contains(['\0', '\n', ' '])) {
-        walk.error(at, format!("{name:?} is not allowed as the name of a variable")).hint("letters, digits and _");
+    let pairs = pairs(walk, at)?;
+    for pair in &pairs {
+        if pair.name.is_empty() || pair.name.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            let message = format!("{} is not allowed as the name of a variable", pair.shown);
+            walk.error_in(pair.span.clone(), &at.path, message).label("letters, digits and _");
+        } else if !is_variable_name(&pair.name) {
+            let message = format!("shells cannot read a variable called {}", pair.shown);
+            walk.warn_in(pair.span.clone(), &at.path, message).label("letters, digits and _, no digit first");
+        }
+        if pair.value.contains('\0') {
+            walk.error_in(pair.span.clone(), &at.path, format!("the value of {} holds a NUL", pair.shown))
+                .label("a variable of a program cannot hold it");
+        }
     }
-    if let Some(name) = values.iter().find(|(_, v)| v.contains('\0')).map(|(n, _)| n) {
-        walk.error(at, format!("the value of {name} holds a NUL"));
+    Some(Pair::map(pairs))
+}
+
+/// A name and a value, as a mapping or a list of KEY=VALUE gives them.
+struct Pair {
+    name: String,
+    value: String,
+    /// The name as a message may show it.
+    shown: String,
+    /// Where the name is.
+    span: Span,
+}
+
+impl Pair {
+    fn map(pairs: Vec<Self>) -> BTreeMap<String, String> {
+        pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
     }
-    for name in values.keys().filter(|n| !is_variable_name(n) && n.contains('-')) {
-        walk.warn(at, format!("shells cannot read a variable called {name}"));
-    }
-    Some(values)
 }
 
 /// A mapping of texts, or a list of KEY=VALUE. Values are never shown.
-fn pairs(walk: &mut Walk, at: &At, separator: char) -> Option<BTreeMap<String, String>> {
-    if !matches!(at.node.value, Value::List(_)) {
-        return walk.map_of_texts(at);
+fn pairs(walk: &mut Walk, at: &At) -> Option<Vec<Pair>> {
+    if let Value::Map(entries) = &at.node.value {
+        let pair = |entry: &Entry, walk: &mut Walk| {
+            let item = at.field(entry.shown(), &entry.key_span, &entry.node);
+            let shown = shortened(entry.shown());
+            Some(Pair { name: entry.key.clone(), value: walk.text(&item)?, shown, span: entry.key_span.clone() })
+        };
+        return Some(entries.iter().filter_map(|entry| pair(entry, walk)).collect());
     }
-    let mut found = BTreeMap::new();
+    if !matches!(at.node.value, Value::List(_)) {
+        walk.map_of_texts(at);
+        return None;
+    }
+    let mut found: Vec<Pair> = Vec::new();
     for item in at.items() {
         let Some(text) = walk.text(&item) else { continue };
-        match text.split_once(separator) {
-            None => {
-                let message = format!("an item of {} without {separator}", at.name());
-                walk.error(&item, message)
-                    .hint(format!("write KEY{separator}VALUE; nothing is taken from the daemon's own environment"));
-            }
-            Some((key, _)) if found.contains_key(key) => {
-                walk.error(&item, format!("{key} is written twice in {}", at.name()));
-            }
-            Some((key, value)) => {
-                found.insert(key.to_owned(), value.to_owned());
-            }
+        let Some((name, value)) = text.split_once('=') else {
+            walk.error(&item, format!("an item of {} without =", at.name()))
+                .label("must be KEY=VALUE")
+                .hint("nothing is taken from the daemon's own environment; an empty value is KEY=");
+            continue;
+        };
+        let shown = shortened(item.written().split('=').next().unwrap_or_default());
+        if found.iter().any(|pair| pair.name == name) {
+            walk.error(&item, format!("{shown} is written twice in {}", at.name())).label("keep one of the two");
         }
+        let (name, value) = (name.to_owned(), value.to_owned());
+        found.push(Pair { name, value, shown, span: item.spot() });
     }
     Some(found)
 }
 
 fn labels(walk: &mut Walk, at: &At) -> Option<BTreeMap<String, String>> {
-    let labels = pairs(walk, at, '=')?;
-    for name in labels.keys() {
-        if name.starts_with("io.canaryd.") {
-            walk.error(at, format!("label {name} is taken: io.canaryd.* is set by canaryd"));
-        } else if name.starts_with("com.docker.compose.") {
-            walk.error(at, format!("label {name} is not allowed: Compose would remove the container as its orphan"));
-        }
+    let pairs = pairs(walk, at)?;
+    for pair in &pairs {
+        let why = if pair.name.is_empty() {
+            "a label needs a name"
+        } else if pair.name.starts_with("io.canaryd.") {
+            "io.canaryd.* is set by canaryd"
+        } else if pair.name.starts_with("com.docker.compose.") {
+            "Compose would remove the container as its orphan"
+        } else {
+            continue;
+        };
+        let message = format!("label {} is not allowed", pair.shown);
+        walk.error_in(pair.span.clone(), &at.path, message).label(why).hint("take another name, or drop it");
     }
-    Some(labels)
+    Some(Pair::map(pairs))
 }
 
 fn extra_hosts(walk: &mut Walk, at: &At) -> Option<Vec<String>> {
-    let entries = match &at.node.value {
-        Value::List(_) => walk.texts(at)?,
-        _ => walk.map_of_texts(at)?.into_iter().map(|(name, address)| format!("{name}:{address}")).collect(),
+    let legal = |name: &str, to: &str| {
+        !name.is_empty()
+            && !name.contains(char::is_whitespace)
+            && (to == "host-gateway" || to.parse::<IpAddr>().is_ok())
     };
-    let legal = |e: &String| {
-        e.split_once([':', '=']).is_some_and(|(name, to)| {
-            !name.is_empty() && (to == "host-gateway" || to.parse::<std::net::IpAddr>().is_ok())
-        })
-    };
-    if let Some(bad) = entries.iter().find(|e| !legal(e)) {
-        walk.error(at, format!("{bad} in {} is not name:address", at.name())).hint("write db:10.0.0.5");
+    let allowed = "name:address such as db:10.0.0.5, or name:host-gateway";
+    if matches!(at.node.value, Value::List(_)) {
+        let of = |t: &str| t.split_once([':', '=']).map(|(name, to)| (name.to_owned(), to.to_owned()));
+        let texts = walk.list(at, |walk, item| {
+            walk.text_that(item, allowed, |t| of(t).is_some_and(|(name, to)| legal(&name, &to)))
+        })?;
+        return Some(texts.iter().filter_map(|t| of(t)).map(|(name, to)| format!("{name}:{to}")).collect());
     }
-    Some(entries)
+    let entries = walk.entries(at)?;
+    let mut found = Vec::new();
+    for (name, item) in &entries {
+        let to = walk.text_that(item, "must be an IP address, or host-gateway", |t| legal(name, t));
+        found.extend(to.map(|to| format!("{name}:{to}")));
+    }
+    Some(found)
 }
 
 fn resources(walk: &mut Walk, at: &At) -> Option<Resources> {
@@ -175,7 +220,8 @@ fn resources(walk: &mut Walk, at: &At) -> Option<Resources> {
     if let (Some(memory), Some(kept)) = (resources.memory, resources.memory_reservation)
         && kept > memory
     {
-        walk.error(f.at(), "memoryReservation is more than memory");
+        let place = f.take(walk, "memoryReservation").unwrap_or_else(|| f.at().clone());
+        walk.error(&place, "memoryReservation is more than memory").label("at most memory");
     }
     Some(resources)
 }
@@ -183,7 +229,7 @@ fn resources(walk: &mut Walk, at: &At) -> Option<Resources> {
 fn at_least_6m(walk: &mut Walk, at: &At) -> Option<u64> {
     let bytes = walk.size(at)?;
     if bytes < 6 * 1024 * 1024 {
-        walk.error(at, "memory is less than the 6m that an engine needs");
+        walk.error(at, format!("memory {} is less than an engine takes", at.shown())).label("at least 6m");
         return None;
     }
     Some(bytes)
@@ -207,12 +253,20 @@ fn gpus(walk: &mut Walk, at: &At) -> Option<Gpus> {
             (Some(count), None) => Some(Gpus::Count(count)),
             (None, Some(ids)) => Some(Gpus::Devices(ids)),
             (Some(_), Some(_)) | (None, None) => {
-                walk.error(at, "gpus takes either count or devices");
+                walk.error(at, "gpus takes either count or devices").label("one of the two").hint("or write gpus: all");
                 None
             }
         };
     }
-    if walk.text(at)? == "all" { Some(Gpus::All) } else { walk.count(at, 1, 64).map(Gpus::Count) }
+    let text = walk.text(at)?;
+    match text.parse::<u32>() {
+        _ if text == "all" => Some(Gpus::All),
+        Ok(count) if at.may_be_number() && (1..=64).contains(&count) => Some(Gpus::Count(count)),
+        Ok(_) | Err(_) => {
+            walk.wrong(at, "all, a number from 1 to 64, or { devices: [ID] }");
+            None
+        }
+    }
 }
 
 fn ulimits(walk: &mut Walk, at: &At) -> Option<BTreeMap<String, (i64, i64)>> {
@@ -256,6 +310,9 @@ fn platform(walk: &mut Walk, at: &At) -> Option<String> {
 
 fn stop_signal(walk: &mut Walk, at: &At) -> Option<String> {
     walk.text_that(at, "a signal such as SIGTERM or SIGQUIT, or its number", |t| {
-        !t.is_empty() && t.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-')
+        let named = t.starts_with(|c: char| c.is_ascii_uppercase())
+            && t.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-');
+        let number = t.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n));
+        named || number && !t.starts_with(['0', '+'])
     })
 }

@@ -1,5 +1,6 @@
 //! Env files, configs and secrets as the manifest names them, and texts that are split into words.
 
+use super::mounts::Targets;
 use crate::fields::Fields;
 use crate::quantity;
 use crate::shapes;
@@ -17,6 +18,8 @@ pub(crate) struct Wants {
 #[derive(Debug, Clone)]
 pub(crate) struct WantedFile {
     pub(crate) name: String,
+    /// As messages show it.
+    pub(crate) shown: String,
     pub(crate) span: Span,
     pub(crate) path: String,
 }
@@ -30,17 +33,26 @@ pub(crate) struct Mounted {
 }
 
 /// What a component needs to be read.
-pub(super) fn wants(walk: &mut Walk, f: &Fields) -> Wants {
+pub(super) fn wants(walk: &mut Walk, f: &Fields, targets: &mut Targets) -> Wants {
     let env_files =
         f.read(walk, "envFiles", |walk, at| Some(at.items().iter().filter_map(|item| wanted(walk, item)).collect()));
-    let mut files = f.read(walk, "secrets", |w, at| w.list(at, |w, item| mounted(w, item, true))).unwrap_or_default();
-    files.extend(f.read(walk, "configs", |w, at| w.list(at, |w, item| mounted(w, item, false))).unwrap_or_default());
+    let mut files = Vec::new();
+    for (name, secret) in [("secrets", true), ("configs", false)] {
+        let some = f.read(walk, name, |walk, at| {
+            walk.list(at, |walk, item| {
+                let (file, mounted) = mounted(walk, item, secret)?;
+                targets.take(walk, item, &mounted.target);
+                Some((file, mounted))
+            })
+        });
+        files.extend(some.unwrap_or_default());
+    }
     Wants { env_files: env_files.unwrap_or_default(), files }
 }
 
 fn wanted(walk: &mut Walk, at: &At) -> Option<WantedFile> {
     let name = walk.text_that(at, "must be the path of a file", |t| !t.is_empty() && !t.contains(['\0', '\n']))?;
-    Some(WantedFile { name, span: at.spot(), path: at.path.clone() })
+    Some(WantedFile { name, shown: at.shown(), span: at.spot(), path: at.path.clone() })
 }
 
 fn mounted(walk: &mut Walk, at: &At, secret: bool) -> Option<(WantedFile, Mounted)> {

@@ -1,6 +1,5 @@
 //! The gateway. Every value that reaches NGINX's configuration passes an allow-list here.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -61,51 +60,90 @@ pub(super) fn gateway(walk: &mut Walk, at: &At) -> Option<Gateway> {
         workers: f.read(walk, "workers", |w, at| w.count(at, 1, 64)).unwrap_or(base.workers),
     };
     refuse_equal_ports(walk, &f, &gateway);
-    if !gateway.aliases.is_empty() && gateway.networks.is_empty() {
-        walk.error_at_key(f.at(), "aliases need a network on which they are known")
+    if !gateway.aliases.is_empty()
+        && !f.has("networks")
+        && let Some(at) = f.take(walk, "aliases")
+    {
+        walk.error_at_key(&at, "aliases need a network on which they are known")
+            .label("gateway.networks is missing")
             .hint("add networks: [the callers' network]");
     }
     Some(gateway)
 }
 
 fn refuse_equal_ports(walk: &mut Walk, f: &Fields, gateway: &Gateway) {
-    let mut taken: BTreeSet<Listen> = BTreeSet::new();
-    let exposed = [gateway.expose.production, gateway.expose.canary];
-    let exposed = exposed.into_iter().flatten().map(|port| Listen { address: LOOPBACK, port });
-    for listen in gateway.listen.iter().copied().chain(exposed) {
-        let clash = taken.iter().any(|t| {
-            t.port == listen.port
-                && (t.address == listen.address || t.address.is_unspecified() || listen.address.is_unspecified())
-        });
-        if clash {
-            let message = format!("port {} is used twice by this gateway", listen.port);
-            walk.error_at_key(f.at(), message).hint("listen, expose.production and expose.canary must differ");
+    let expose = f.take(walk, "expose");
+    let exposed = |name: &str, port: Option<u16>, walk: &mut Walk| {
+        let at = expose.as_ref()?.clone();
+        let node = at.node.get(name)?;
+        Some((at.field(name, &node.span, node), Listen { address: LOOPBACK, port: port? }, walk.line(&node.span)))
+    };
+    let mut places = Vec::new();
+    if let Some(at) = f.take(walk, "listen") {
+        for item in at.items() {
+            let line = walk.line(&item.spot());
+            places.extend(read_listen(item.text()).map(|listen| (item, listen, line)));
         }
-        taken.insert(listen);
     }
+    places.extend(exposed("production", gateway.expose.production, walk));
+    places.extend(exposed("canary", gateway.expose.canary, walk));
+    for (n, (at, listen, _)) in places.iter().enumerate() {
+        let clash = places[..n].iter().find(|(_, earlier, _)| overlap(*earlier, *listen));
+        if let Some((.., line)) = clash {
+            walk.error(at, format!("port {} is used twice by this gateway", at.shown()))
+                .label(format!("taken on line {line}"))
+                .hint("listen, expose.production and expose.canary must differ");
+        }
+    }
+    if expose.is_some() && !f.has("listen") {
+        refuse_default_port(walk, &places, gateway);
+    }
+}
+
+fn refuse_default_port(walk: &mut Walk, places: &[(At, Listen, usize)], gateway: &Gateway) {
+    for (at, listen, _) in places {
+        if gateway.listen.iter().any(|default| overlap(*default, *listen)) {
+            walk.error(at, format!("port {} is used twice by this gateway", at.shown()))
+                .label("listen has it by default")
+                .hint("listen, expose.production and expose.canary must differ");
+        }
+    }
+}
+
+fn overlap(one: Listen, other: Listen) -> bool {
+    one.port == other.port
+        && (one.address == other.address || one.address.is_unspecified() || other.address.is_unspecified())
 }
 
 fn listens(walk: &mut Walk, at: &At) -> Option<Vec<Listen>> {
     let found: Vec<_> = at.items().iter().filter_map(|item| listen(walk, item)).collect();
     if found.is_empty() && at.items().is_empty() {
-        walk.error(at, "listen names no port");
+        walk.error(at, "listen names no port").label("at least one port, or drop it for 8080");
     }
     (!found.is_empty()).then_some(found)
 }
 
 fn listen(walk: &mut Walk, at: &At) -> Option<Listen> {
     let text = walk.text(at)?;
-    let (address, port) = match text.rsplit_once(':') {
-        None => (Some(LOOPBACK), text.as_str()),
-        Some((host, port)) => (host.trim_matches(['[', ']']).parse().ok(), port),
-    };
-    let port = port.parse::<u16>().ok().filter(|p| *p > 0 && port.bytes().all(|b| b.is_ascii_digit()));
-    if let (Some(address), Some(port)) = (address, port) {
-        return Some(Listen { address, port });
+    let listen = read_listen(Some(&text));
+    if listen.is_none() {
+        walk.wrong(at, "a port from 1 to 65535, or address:port")
+            .hint("8080 means 127.0.0.1:8080; everybody: 0.0.0.0:8080");
     }
-    walk.wrong(at, "a port from 1 to 65535, or address:port")
-        .hint("8080 means 127.0.0.1:8080; everybody: 0.0.0.0:8080");
-    None
+    listen
+}
+
+/// `8080`, `0.0.0.0:80`, `[::1]:80`.
+fn read_listen(text: Option<&str>) -> Option<Listen> {
+    let (address, port) = match text?.rsplit_once(':') {
+        None => (LOOPBACK, text?),
+        Some((host, port)) => match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(host) => (IpAddr::V6(host.parse().ok()?), port),
+            None => (IpAddr::V4(host.parse().ok()?), port),
+        },
+    };
+    let port = Some(port).filter(|p| p.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    (port > 0).then_some(Listen { address, port })
 }
 
 fn alias(walk: &mut Walk, at: &At) -> Option<String> {

@@ -39,17 +39,21 @@ pub(super) fn stages(walk: &mut Walk, at: &At, observe: Option<Duration>) -> Vec
         let ((before, earlier), (place, later)) = (&pair[0], &pair[1]);
         if later.weight <= earlier.weight {
             let line = walk.line(&before.spot());
-            walk.error(place, format!("stage weights must rise: {} after {}", later.weight, earlier.weight))
-                .label(format!("must be more than {} (line {line})", earlier.weight))
+            walk.error(place, format!("stage weights must rise: {} after {}", place.shown(), before.shown()))
+                .label(format!("must be more than {} (line {line})", before.shown()))
                 .hint("reorder the stages, or drop this one");
         }
     }
     match places.last() {
         Some((place, last)) if last.weight != Weight::FULL => {
-            walk.error(place, format!("the last stage must be 100, not {}", last.weight)).hint("add a stage of 100");
+            walk.error(place, format!("the last stage must be 100, not {}", place.shown()))
+                .label("must be 100")
+                .hint("add a stage of 100");
         }
         None if at.items().is_empty() => {
-            walk.error(at, "stages is empty").hint("drop the field for 1, 5, 25 and 100 %, or write [100]");
+            walk.error(at, "stages is empty")
+                .label("at least one")
+                .hint("drop the field for 1, 5, 25 and 100 %, or write [100]");
         }
         Some(_) | None => {}
     }
@@ -67,15 +71,17 @@ fn one_stage<'t>(walk: &mut Walk, at: &At<'t>, observe: Option<Duration>) -> Opt
     if longest.is_some_and(|l| l < own)
         && let Some(place) = f.take(walk, "maxDuration")
     {
-        walk.error(&place, format!("maxDuration is shorter than observe, {}", crate::fmt::duration(own)));
+        let least = f.take(walk, "observe").map_or_else(|| crate::fmt::duration(own), |o| o.shown());
+        walk.error(&place, "maxDuration is shorter than observe").label(format!("at least observe, {least}"));
     }
     let place = f.take(walk, "weight")?;
     weight(walk, &place).map(|w| (place, stage_of(w, own, longest)))
 }
 
 fn weight(walk: &mut Walk, at: &At) -> Option<Weight> {
-    let text = walk.text(at)?;
-    text.parse().map_err(|_| walk.wrong(at, "a percentage from 0 to 100 with at most two decimals")).ok()
+    let expected = "a percentage from 0 to 100 with at most two decimals";
+    let weight = walk.scalar(at, expected)?.parse();
+    weight.map_err(|_| walk.wrong(at, expected).hint("such as 0.25, 5 or 12.5%")).ok()
 }
 
 /// What counts when nothing is written.
@@ -113,7 +119,7 @@ fn mode_from(walk: &mut Walk, at: &At) -> Option<ModeFrom> {
         f.read(walk, "query", query).map(ModeFrom::Query),
     ];
     if ["header", "responseHeader", "path", "query"].iter().filter(|n| f.has(n)).count() != 1 {
-        walk.error_at_key(at, "mode takes exactly one of header, responseHeader, path and query");
+        walk.error_at_key(at, "mode takes exactly one of header, responseHeader, path and query").label("exactly one");
     }
     found.into_iter().flatten().next()
 }
@@ -130,14 +136,21 @@ pub(super) fn checks(walk: &mut Walk, at: &At, has_mode: bool) -> Vec<Check> {
     let found = walk.list(at, |walk, item| {
         let check = check(walk, item, has_mode)?;
         if !names.insert(check.name.clone()) {
-            walk.error_at_key(item, format!("two checks are called {}", check.name)).hint("names of checks are unique");
+            let name = item.node.get("name").map_or(item.key_span(), |name| name.span.clone());
+            let message = format!("two checks are called {}", shown_name(item));
+            walk.error_in(name, &item.path, message).label("used by an earlier check");
         }
         Some(check)
     });
     if at.items().is_empty() {
-        walk.error(at, "checks is empty").hint("drop the field for one check: errors at most 1%");
+        walk.error(at, "checks is empty").label("at least one").hint("drop the field for one check: errors at most 1%");
     }
     found.unwrap_or_default()
+}
+
+/// `name` of an item, as a message may show it.
+pub(super) fn shown_name(item: &At) -> String {
+    item.node.get("name").map_or(String::new(), |name| item.field("name", &name.span, name).shown())
 }
 
 fn check(walk: &mut Walk, at: &At, has_mode: bool) -> Option<Check> {
@@ -148,20 +161,24 @@ fn check(walk: &mut Walk, at: &At, has_mode: bool) -> Option<Check> {
         })
     });
     let weight =
-        f.read(walk, "weight", |w, at| w.number(at, "a number above 0, at most 1000", |v| v > 0.0 && v <= 1_000.0));
+        f.read(walk, "weight", |w, at| w.number(at, "a number above 0 and below 1000", |v| v > 0.0 && v < 1_000.0));
     let observe_only = f.read(walk, "observe", Walk::flag).unwrap_or(false);
     let outer = f.read(walk, "mode", |w, at| mode(w, at, has_mode));
     let rate = f.read(walk, "errorRate", error_rate);
     let latency = f.read(walk, "latency", |w, at| latency(w, at, has_mode));
     if f.has("errorRate") == f.has("latency") {
+        if f.has_unknown() && !f.has("latency") {
+            return None;
+        }
         let message = if f.has("latency") { "a check asks one question only" } else { "the check asks no question" };
         walk.error_at_key(at, message)
+            .label("exactly one question")
             .hint("one of errorRate: { max: 0.5% } and latency: { quantile: 0.95, max: 2.5s }");
         return None;
     }
     let (kind, inner) = rate.map(|k| (k, None)).or(latency)?;
     if outer.is_some() && inner.is_some() && outer != inner {
-        walk.error_at_key(at, "the check names two modes");
+        walk.error_at_key(at, "the check names two modes").label("one mode").hint("drop one of the two");
     }
     Some(Check { name: name?, mode: outer.or(inner), weight: weight.unwrap_or(1.0), observe_only, kind })
 }
@@ -169,6 +186,7 @@ fn check(walk: &mut Walk, at: &At, has_mode: bool) -> Option<Check> {
 fn mode(walk: &mut Walk, at: &At, has_mode: bool) -> Option<String> {
     if !has_mode {
         walk.error(at, "nothing says where the mode of a request is read")
+            .label("analysis.mode is missing")
             .hint("add analysis: { mode: { header: X-Mode } }");
     }
     walk.text_that(at, "letters, digits, _, . and -, at most 64", |t| {

@@ -86,7 +86,10 @@ pub(crate) fn manifest(walk: &mut Walk, root: &Node) -> Option<Manifest> {
 fn exactly(walk: &mut Walk, at: &At, word: &str) -> Option<()> {
     let text = walk.text(at)?;
     if text != word {
-        walk.wrong(at, word);
+        let diagnostic = walk.wrong(at, word);
+        if text.eq_ignore_ascii_case(word) && !at.is_computed() {
+            diagnostic.hint("capitals count");
+        }
     }
     Some(())
 }
@@ -96,7 +99,7 @@ fn name(walk: &mut Walk, at: &At) -> Option<RolloutName> {
     match text.parse() {
         Ok(name) => Some(name),
         Err(bad) => {
-            walk.error(at, format!("{} {:?} is not allowed", bad.what, at.shown())).label(bad.allowed);
+            walk.error(at, format!("{} {} is not allowed", bad.what, at.shown())).label(bad.allowed);
             None
         }
     }
@@ -108,7 +111,7 @@ fn read_spec(walk: &mut Walk, at: &At, name: Option<RolloutName>) -> Option<Mani
     let version = f.read(walk, "version", version).unwrap_or_default();
     let app = f.read(walk, "app", component::app);
     let workers = f.read(walk, "workers", |w, at| w.list(at, component::worker)).unwrap_or_default();
-    refuse_equal_workers(walk, &f, &workers);
+    refuse_equal_workers(walk, &f);
     let gateway = f.read(walk, "gateway", gateway::gateway).unwrap_or_else(gateway::default_gateway);
     let observe = f.read(walk, "observe", Walk::some_time);
     let stages = match f.take(walk, "stages") {
@@ -140,12 +143,14 @@ pub(crate) fn is_version(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-'))
 }
 
-fn refuse_equal_workers(walk: &mut Walk, f: &Fields, workers: &[Drafted]) {
+fn refuse_equal_workers(walk: &mut Walk, f: &Fields) {
+    let Some(at) = f.take(walk, "workers") else { return };
     let mut names = BTreeSet::new();
-    for worker in workers.iter().filter(|w| !w.component.name.is_app()) {
-        if !names.insert(&worker.component.name) {
-            let message = format!("two workers are called {}", worker.component.name);
-            walk.error_at_key(f.at(), message).hint("names of workers are unique");
+    for item in at.items() {
+        let name = item.node.get("name").filter(|name| name.text().is_some_and(|text| !names.insert(text.to_owned())));
+        if let Some(name) = name {
+            let message = format!("two workers are called {}", judging::shown_name(&item));
+            walk.error_in(name.span.clone(), &item.path, message).label("used by an earlier worker");
         }
     }
 }

@@ -13,16 +13,36 @@ const DANGER: &str = "while a rollout runs, the old and the new version both wri
                       what a bad version writes stays after it was taken off";
 
 /// `mounts` and `volumes`, sorted by target.
-pub(super) fn all(walk: &mut Walk, f: &Fields) -> Vec<Mount> {
-    let mut found = f.read(walk, "mounts", |w, at| w.list(at, |w, item| mount(w, item, false))).unwrap_or_default();
-    found.extend(f.read(walk, "volumes", |w, at| w.list(at, |w, item| mount(w, item, true))).unwrap_or_default());
-    let mut targets = BTreeSet::new();
-    if let Some(twice) = found.iter().find(|m| !targets.insert(m.target.clone())) {
-        let message = format!("{} is mounted twice", twice.target);
-        walk.error_at_key(f.at(), message).hint("each target can be used once in mounts and volumes");
+pub(super) fn all(walk: &mut Walk, f: &Fields, targets: &mut Targets) -> Vec<Mount> {
+    let mut found = Vec::new();
+    for (name, volume) in [("mounts", false), ("volumes", true)] {
+        let some = f.read(walk, name, |walk, at| {
+            walk.list(at, |walk, item| {
+                let mount = mount(walk, item, volume)?;
+                targets.take(walk, item, &mount.target);
+                Some(mount)
+            })
+        });
+        found.extend(some.unwrap_or_default());
     }
     found.sort_by(|a, b| a.target.cmp(&b.target));
     found
+}
+
+/// The places inside one container at which something is mounted.
+#[derive(Debug, Default)]
+pub(super) struct Targets(BTreeSet<String>);
+
+impl Targets {
+    /// Notes a target; the second one at the same place is an error.
+    pub(super) fn take(&mut self, walk: &mut Walk, at: &At, target: &str) {
+        let plain = if target.len() > 1 { target.trim_end_matches('/') } else { target };
+        if !self.0.insert(plain.to_owned()) {
+            walk.error(at, "the target of this mount is taken by another one")
+                .label("mounted a second time")
+                .hint("each target is used once among mounts, volumes, tmpfs, secrets and configs");
+        }
+    }
 }
 
 fn mount(walk: &mut Walk, at: &At, volume: bool) -> Option<Mount> {
@@ -33,11 +53,15 @@ fn mount(walk: &mut Walk, at: &At, volume: bool) -> Option<Mount> {
     check_source(walk, at, &mount)?;
     if !mount.read_only && mount.sharing.is_none() {
         let forms = if volume { "sharing: shared, or sharing: perRevision" } else { "sharing: shared" };
-        let hint = format!(
-            "{DANGER}\nread-only: {}:{}:ro; if that is fine: {{ source: {}, target: {}, {forms} }}",
-            mount.source, mount.target, mount.source, mount.target
-        );
-        walk.error(at, format!("writable {} must say sharing", if volume { "volume" } else { "mount" })).hint(hint);
+        let written = at.written().trim_end_matches(":rw");
+        let hint = match written.split_once(':').filter(|_| !at.is_computed()) {
+            Some((source, target)) => format!(
+                "{DANGER}\nread-only: \"{source}:{target}:ro\"; if that is fine: {{ source: {source}, target: {target}, {forms} }}"
+            ),
+            None => format!("{DANGER}\nread-only: readOnly: true; if that is fine: {forms}"),
+        };
+        let what = if volume { "volume" } else { "mount" };
+        walk.error(at, format!("writable {what} must say sharing")).label("who writes here?").hint(hint);
         return None;
     }
     Some(Mount { sharing: mount.sharing.filter(|_| !mount.read_only), ..mount })
@@ -85,7 +109,9 @@ fn check_source(walk: &mut Walk, at: &At, mount: &Mount) -> Option<()> {
         (true, false) if is_docker_name(&mount.source) => Some(()),
         (false, true) => Some(()),
         (true, true) => {
-            walk.error(at, "a volume is a name, not a path").hint("paths of the host go under mounts");
+            walk.error(at, "a volume is a name, not a path")
+                .label("must be the name of a volume")
+                .hint("paths of the host go under mounts");
             None
         }
         (true, false) => {
@@ -93,27 +119,39 @@ fn check_source(walk: &mut Walk, at: &At, mount: &Mount) -> Option<()> {
             None
         }
         (false, false) if is_docker_name(&mount.source) => {
-            walk.error(at, "a mount is an absolute path of the host").hint("named volumes go under volumes");
+            walk.error(at, "a mount is an absolute path of the host")
+                .label("must begin with /")
+                .hint("named volumes go under volumes");
             None
         }
         (false, false) => {
-            walk.error(at, "the source of a mount must be an absolute path").hint("write the whole path, from /");
+            walk.error(at, "a mount is an absolute path of the host")
+                .label("must begin with /")
+                .hint("write the whole path, from /");
             None
         }
     }
 }
 
 /// `tmpfs`: a path, a list of paths, or a mapping of paths to options.
-pub(super) fn tmpfs(walk: &mut Walk, at: &At) -> Option<BTreeMap<String, String>> {
-    let found: BTreeMap<_, _> = if matches!(at.node.value, Value::Map(_)) {
-        walk.map_of_texts(at)?
-    } else {
-        let split =
-            |t: &String| t.split_once(':').map_or((t.clone(), String::new()), |(p, o)| (p.to_owned(), o.to_owned()));
-        walk.one_or_more(at).iter().map(split).collect()
-    };
-    if let Some(bad) = found.keys().find(|p| !p.starts_with('/')) {
-        walk.error(at, format!("{bad} in tmpfs must be an absolute path"));
+pub(super) fn tmpfs(walk: &mut Walk, at: &At, targets: &mut Targets) -> Option<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    if matches!(at.node.value, Value::Map(_)) {
+        for (path, item) in walk.entries(at)? {
+            if !path.starts_with('/') {
+                walk.error_at_key(&item, "the path of a tmpfs must be absolute").label("must begin with /");
+            }
+            targets.take(walk, &item, &path);
+            found.extend(walk.text(&item).map(|options| (path, options)));
+        }
+        return Some(found);
+    }
+    for item in at.items() {
+        let allowed = "must be an absolute path, or path:options";
+        let Some(text) = walk.text_that(&item, allowed, |t| t.starts_with('/')) else { continue };
+        let (path, options) = text.split_once(':').unwrap_or((&text, ""));
+        targets.take(walk, &item, path);
+        found.insert(path.to_owned(), options.to_owned());
     }
     Some(found)
 }

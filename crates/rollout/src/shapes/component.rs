@@ -1,6 +1,7 @@
 //! Tables of the app and of workers.
 
 use super::container::CONTAINER;
+use super::patterns;
 use crate::shape::{Field, Kind, Shape};
 
 /// `spec.app`.
@@ -69,7 +70,7 @@ const CANARY_REPLICAS: Kind = Kind::Any(&[Kind::Choice(&["auto", "full"]), Kind:
 static RUNNING: &[Field] = &[
     Field::new(
         "image",
-        Kind::Text,
+        patterns::IMAGE,
         "\"shop:${version}\"",
         "Image reference. The tag is resolved to a content id once for each change of the manifest.",
     )
@@ -97,7 +98,7 @@ pub(crate) const HEALTH: Shape = Shape {
     name: "health",
     doc: "How a container proves that it is well: exactly one of http, exec, image and none.",
     groups: &[&[
-        Field::new("http", Kind::Text, "/health", "A GET of this path answers 200 to 399."),
+        Field::new("http", patterns::URL_PATH, "/health", "A GET of this path answers 200 to 399."),
         Field::new("port", Kind::Whole(1, 65_535), "9000", "Port for http, where it is not the component's own."),
         Field::new("exec", COMMAND, "[pg_isready, -q]", "A command inside that exits 0; no shell runs it."),
         Field::new("image", Kind::Flag, "true", "The image's own HEALTHCHECK."),

@@ -1,5 +1,6 @@
 //! Tables of the gateway.
 
+use super::patterns;
 use crate::shape::{Field, Kind, Shape};
 
 /// `spec.gateway`.
@@ -7,11 +8,11 @@ pub(crate) const GATEWAY: Shape = Shape {
     name: "gateway",
     doc: "The NGINX in front of the app.",
     groups: &[&[
-        Field::new("image", Kind::Text, "nginx:stable", "Image of NGINX, at least 1.27.4; fixed at creation.")
+        Field::new("image", patterns::IMAGE, "nginx:stable", "Image of NGINX, at least 1.27.4; fixed at creation.")
             .default("nginx:stable"),
         Field::new(
             "listen",
-            Kind::OneOrMany(&Kind::Text),
+            Kind::OneOrMany(&patterns::LISTEN),
             "8080",
             "Where users, or your TLS proxy, reach it: a port on 127.0.0.1, address:port, or a list of these. Fixed at \
              creation.",
@@ -19,13 +20,13 @@ pub(crate) const GATEWAY: Shape = Shape {
         .default("8080"),
         Field::new(
             "aliases",
-            Kind::List(&Kind::Text),
+            Kind::List(&patterns::LABEL),
             "[app]",
             "Names on your networks under which internal callers reach the app, split like everybody else, on the app's \
              port.",
         )
         .default("[]"),
-        Field::new("networks", Kind::List(&Kind::Text), "[backend]", "Existing networks that the gateway joins.")
+        Field::new("networks", Kind::List(&patterns::DOCKER_NAME), "[backend]", "Existing networks that the gateway joins.")
             .default("[]"),
         Field::new("expose", Kind::Object(&EXPOSE), "{ canary: 8001 }", "Ports on 127.0.0.1 that lead to one lane only.")
             .default("{}"),
@@ -37,7 +38,7 @@ pub(crate) const GATEWAY: Shape = Shape {
         ),
         Field::new(
             "trustedProxies",
-            Kind::List(&Kind::Text),
+            Kind::List(&patterns::NETWORK),
             "[10.0.0.0/8]",
             "Networks (CIDR) of proxies in front whose X-Forwarded-* is believed. 127.0.0.1 means a proxy on this host, and counts \
              while every address of `listen` is a loopback one.",
@@ -76,7 +77,13 @@ pub(crate) const STICKY: Shape = Shape {
     name: "sticky",
     doc: "Keep a user on a lane by a cookie.",
     groups: &[&[
-        Field::new("cookie", Kind::Text, "canary_id", "Name of the cookie: letters, digits, _ and -.").required(),
+        Field::new(
+            "cookie",
+            patterns::COOKIE,
+            "canary_id",
+            "Name of the cookie: letters, digits and _, starting with a letter.",
+        )
+        .required(),
         Field::new("maxAge", Kind::Duration, "30d", "How long a browser keeps it.").default("30d"),
     ]],
 };
@@ -85,7 +92,7 @@ pub(crate) const STICKY: Shape = Shape {
 pub(crate) const FORCE: Shape = Shape {
     name: "force",
     doc: "A request header that forces a lane.",
-    groups: &[&[Field::new("header", Kind::Text, "X-Canary", "Name of the header.").required()]],
+    groups: &[&[Field::new("header", patterns::HEADER, "X-Canary", "Name of the header.").required()]],
 };
 
 /// `gateway.limits`.

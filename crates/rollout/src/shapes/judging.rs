@@ -1,5 +1,6 @@
 //! Tables of stages, checks and what surrounds them.
 
+use super::patterns;
 use crate::shape::{Field, Kind, Shape};
 
 /// One of `spec.stages` as an object.
@@ -66,10 +67,10 @@ pub(crate) const MODE: Shape = Shape {
     name: "mode",
     doc: "Where the mode of a request is read: exactly one of these.",
     groups: &[&[
-        Field::new("header", Kind::Text, "X-LLM-Mode", "A request header."),
-        Field::new("responseHeader", Kind::Text, "X-LLM-Mode", "A response header."),
-        Field::new("path", Kind::Text, "/api/", "The first path segment after this prefix."),
-        Field::new("query", Kind::Text, "mode", "A query parameter."),
+        Field::new("header", patterns::HEADER, "X-LLM-Mode", "A request header."),
+        Field::new("responseHeader", patterns::HEADER, "X-LLM-Mode", "A response header."),
+        Field::new("path", patterns::URL_PATH, "/api/", "The first path segment after this prefix."),
+        Field::new("query", patterns::COOKIE, "mode", "A query parameter."),
     ]],
 };
 
@@ -79,9 +80,14 @@ pub(crate) const CHECK: Shape = Shape {
     doc: "One question asked of the numbers: exactly one of errorRate and latency.",
     groups: &[&[
         Field::new("name", Kind::Name, "errors", "Name of the check, unique in the document.").required(),
-        Field::new("mode", Kind::Text, "fast", "Only requests of this mode (see analysis.mode)."),
-        Field::new("weight", Kind::Number, "2", "Its share of alpha relative to other checks of its kind.")
-            .default("1"),
+        Field::new("mode", patterns::MODE, "fast", "Only requests of this mode (see analysis.mode)."),
+        Field::new(
+            "weight",
+            Kind::Number(0.0, 1_000.0),
+            "2",
+            "Its share of alpha relative to other checks of its kind.",
+        )
+        .default("1"),
         Field::new("observe", Kind::Flag, "true", "Reported, never acted upon.").default("false"),
         Field::new(
             "errorRate",
@@ -116,10 +122,15 @@ pub(crate) const LATENCY: Shape = Shape {
     name: "latency",
     doc: "How long the canary's answers take.",
     groups: &[&[
-        Field::new("quantile", Kind::Number, "0.95", "0.95 for the 95th percentile; above 0.02 and below 1.")
-            .required(),
+        Field::new(
+            "quantile",
+            Kind::Number(0.02, 1.0),
+            "0.95",
+            "0.95 for the 95th percentile; above 0.02 and below 1.",
+        )
+        .required(),
         Field::new("max", Kind::Duration, "2.5s", "The bound on that quantile.").required(),
-        Field::new("mode", Kind::Text, "fast", "Only requests of this mode; the same as `mode` of the check."),
+        Field::new("mode", patterns::MODE, "fast", "Only requests of this mode; the same as `mode` of the check."),
     ]],
 };
 

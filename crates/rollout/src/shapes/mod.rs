@@ -4,13 +4,35 @@ mod component;
 mod container;
 mod gateway;
 mod judging;
+mod patterns;
 
 pub(crate) use component::{APP, HEALTH, STOP, WORKER};
 pub(crate) use container::{FILE, GPUS, LOGGING, MOUNT, RESOURCES, ULIMIT, VOLUME};
 pub(crate) use gateway::{EXPOSE, FORCE, GATEWAY, LIMITS, SNIPPETS, STICKY};
 pub(crate) use judging::{ANALYSIS, CHECK, DEADLINES, ERROR_RATE, LATENCY, MODE, PROMOTION, STAGE};
 
+use std::collections::BTreeSet;
+
 use crate::shape::{Field, Kind, Shape};
+
+/// The name of every field of every object.
+pub(crate) fn names() -> BTreeSet<&'static str> {
+    let mut names = BTreeSet::new();
+    let mut open = vec![&DOCUMENT];
+    let mut seen = BTreeSet::new();
+    while let Some(shape) = open.pop() {
+        if seen.insert(shape.name) {
+            names.extend(shape.fields().map(|f| f.name));
+            shape.fields().for_each(|f| f.kind.objects(&mut open));
+        }
+    }
+    names
+}
+
+/// Whether some object has a field of that name.
+pub(crate) fn is_field(name: &str) -> bool {
+    names().contains(name)
+}
 
 /// `apiVersion` of every document.
 pub(crate) const API_VERSION: &str = "canaryd.io/v1";
@@ -54,7 +76,7 @@ pub(crate) const SPEC: Shape = Shape {
     groups: &[&[
         Field::new(
             "version",
-            Kind::Text,
+            patterns::VERSION,
             "v1.4.2",
             "The version; ${version} stands for it everywhere else. Change this line and commit: the rollout starts. \
              Letters, digits and . _ + -, at most 128 characters.",
