@@ -2,12 +2,9 @@
 
 use canaryd_rollout::{Stage, Weight};
 
-use crate::bound;
-use crate::page::StageForecast;
+use canaryd_verdict::{needed_requests, upper_bound};
 
-/// Requests are allowed to fail this many times more often than the check allows before a raise is refused
-/// (clearance: upper bound × next weight ≤ 3 × allowed rate).
-const HARM: f64 = 3.0;
+use crate::page::StageForecast;
 
 /// Forecast of every stage that is still to come. `rps`: the gateway's requests per second; `p0`: the allowed bad rate
 /// of the strictest check; `beta`: the chance, per advance, that an unacceptable version gets more.
@@ -38,14 +35,13 @@ fn forecast(stage: &Stage, enough_from: Option<u64>, before: f64, pace: f64, bet
         observe: stage.observe.as_secs_f64(),
         requests,
         enough_from,
-        below: bound::upper(requests, beta),
+        below: upper_bound(requests, 0, beta),
         too_short,
     }
 }
 
 fn enough(next: Weight, p0: f64, beta: f64) -> Option<u64> {
-    let level = HARM * p0 / next.share();
-    (level < 1.0).then(|| bound::needed(level, beta))
+    Some(needed_requests(p0, next.share(), beta, 0)).filter(|n| *n > 0)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that is never negative")]
