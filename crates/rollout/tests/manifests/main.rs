@@ -5,6 +5,7 @@
 mod common;
 mod examples;
 mod limits;
+mod needs;
 mod private;
 mod revisions;
 mod versions;
