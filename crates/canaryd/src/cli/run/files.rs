@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use canaryd_rollout::{Diagnostic, Inputs, SetVersionError, SourceText, parse, resolve, set_version};
+use canaryd_rollout::{Diagnostic, Inputs, SetVersionError, Severity, SourceText, parse, resolve, set_version};
 use jiff::Timestamp;
 
 use super::watch::until_ended;
@@ -21,7 +21,7 @@ pub(crate) fn validate(args: ValidateArgs, common: &Common) -> Result<Exit, Fail
     let mut problems: Vec<Diagnostic> = Vec::new();
     let mut good: Vec<(String, String, String)> = Vec::new();
     for path in manifests(&args.files)? {
-        check(&path, &vars, &mut problems, &mut good)?;
+        check(&path, &vars, &mut problems, &mut good);
     }
     problems.extend(twice(&good));
     let failed = problems.iter().any(Diagnostic::is_error);
@@ -42,15 +42,18 @@ pub(crate) fn validate(args: ValidateArgs, common: &Common) -> Result<Exit, Fail
 
 type Good = Vec<(String, String, String)>;
 
-fn check(
-    path: &Path,
-    vars: &BTreeMap<String, String>,
-    problems: &mut Vec<Diagnostic>,
-    good: &mut Good,
-) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::file(path, &e))?;
+fn check(path: &Path, vars: &BTreeMap<String, String>, problems: &mut Vec<Diagnostic>, good: &mut Good) {
     let name = path.display().to_string();
-    let parsed = parse(&SourceText { name: name.clone(), text }, vars);
+    // One file that cannot be read hides no problem of another.
+    let source = match std::fs::read(path) {
+        Ok(bytes) => SourceText::of_bytes(&name, &bytes),
+        Err(error) => Err(vec![Diagnostic::of_file(Severity::Error, &name, format!("cannot be read: {error}"))]),
+    };
+    let source = match source {
+        Ok(source) => source,
+        Err(more) => return problems.extend(more),
+    };
+    let parsed = parse(&source, vars);
     problems.extend(parsed.problems);
     let dir = path.parent().unwrap_or(Path::new("."));
     for draft in &parsed.drafts {
@@ -64,7 +67,6 @@ fn check(
             Err(errors) => problems.extend(errors),
         }
     }
-    Ok(())
 }
 
 fn twice(good: &Good) -> Vec<Diagnostic> {
@@ -73,7 +75,7 @@ fn twice(good: &Good) -> Vec<Diagnostic> {
     for (file, name, _) in good {
         if let Some(first) = seen.insert(name, file) {
             let message = format!("rollout {name} is in {first} as well; a name has one manifest");
-            problems.push(Diagnostic::of_file(canaryd_rollout::Severity::Error, file, message));
+            problems.push(Diagnostic::of_file(Severity::Error, file, message));
         }
     }
     problems
@@ -167,4 +169,89 @@ fn write(fresh: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(fresh, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::VarFlags;
+
+    const GOOD: &str = "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: { name: shop }\nspec:\n  version: v1 # here\n  app: { image: \"shop:${version}\", port: 8000, health: { http: /health } }\n";
+
+    fn common() -> Common {
+        Common::default()
+    }
+
+    fn validated(files: &[&Path]) -> Result<Exit, Failure> {
+        let files = files.iter().map(|f| (*f).to_owned()).collect();
+        validate(ValidateArgs { files, vars: VarFlags::default(), output: OutputFormat::default() }, &common())
+    }
+
+    #[test]
+    fn validate_answers_0_for_a_good_manifest_and_2_for_a_wrong_one_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(validated(&[dir.path()]).map_err(|f| f.exit), Err(Exit::Usage), "an empty directory");
+        let file = dir.path().join("shop.yaml");
+        std::fs::write(&file, GOOD).unwrap();
+        assert_eq!(validated(&[dir.path()]), Ok(Exit::Yes));
+        std::fs::write(&file, GOOD.replace("8000", "0")).unwrap();
+        assert_eq!(validated(&[&file]), Ok(Exit::Usage));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_problem_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("a.yaml"), dir.path().join("b.yaml"));
+        std::fs::write(&one, b"name: M\xfcnchen\n").unwrap();
+        std::fs::write(&two, GOOD.replace("port", "prot")).unwrap();
+        let (mut problems, mut good) = (Vec::new(), Vec::new());
+        for file in [&dir.path().join("gone.yaml"), &one, &two] {
+            check(file, &BTreeMap::new(), &mut problems, &mut good);
+        }
+        let said = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        for part in ["cannot be read: No such file", "a.yaml:1:8", "not UTF-8", "did you mean port?"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(good.is_empty());
+    }
+
+    #[test]
+    fn two_files_of_one_name_are_a_problem() {
+        let good = vec![
+            ("a".to_owned(), "shop".to_owned(), "v1".to_owned()),
+            ("b".to_owned(), "shop".to_owned(), "v1".to_owned()),
+        ];
+        assert!(twice(&good)[0].message.contains("is in a as well"));
+    }
+
+    fn set_args(file: &Path, version: &str) -> SetArgs {
+        let name = "shop".parse().unwrap();
+        let (version, file) = (version.to_owned(), Some(file.to_owned()));
+        SetArgs { name, version, file, watch: Vec::new(), wait: false, timeout: None }
+    }
+
+    #[tokio::test]
+    async fn set_edits_the_line_keeps_the_mode_and_leaves_nothing_beside_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("shop.yaml");
+        std::fs::write(&file, GOOD).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(set(set_args(&file, "v2"), &common()).await, Ok(Exit::Yes));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), GOOD.replace("v1 # here", "v2 # here"));
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(set(set_args(&file, "v2"), &common()).await, Ok(Exit::Yes), "again");
+    }
+
+    #[tokio::test]
+    async fn set_refuses_what_it_cannot_do_with_2_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("shop.yaml");
+        for (text, version) in [(GOOD, "v 2"), ("a: [\n", "v2"), ("a: 1\n", "v2")] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(set(set_args(&file, version), &common()).await.map_err(|f| f.exit), Err(Exit::Usage), "{text}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+    }
 }
