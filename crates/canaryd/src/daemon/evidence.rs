@@ -27,6 +27,8 @@ const OWNERS_STAY: Duration = Duration::from_secs(600);
 pub(crate) struct Evidence {
     /// The set on trial and its processes.
     judge: Option<(SetId, Judge)>,
+    /// When the evidence began, Unix time in seconds: what was asked before is no part of it, even if it ends later.
+    since: Option<f64>,
     production: Option<SetId>,
     tail: Option<Tail>,
     owners: BTreeMap<IpAddr, (Owner, Option<Instant>)>,
@@ -75,14 +77,14 @@ pub(crate) fn attend(cell: &Cell, memory: &Memory) {
     let settings = settings_of(&rollout);
     let fits = held.judge.as_ref().is_some_and(|(of, judge)| *of == set && judge.settings() == &settings);
     if !fits {
-        held.judge = Some((set, Judge::new(settings)));
+        held.begin(set, settings);
     }
 }
 
 /// Forgets the evidence about a set: the stage begins again from zero.
 pub(super) fn begin_again(house: &Arc<House>, cell: &Arc<Cell>, set: &SetId) {
     let Some(rollout) = lock(&cell.wish).rollout.clone() else { return };
-    lock(&cell.evidence).judge = Some((set.clone(), Judge::new(settings_of(&rollout))));
+    lock(&cell.evidence).begin(set.clone(), settings_of(&rollout));
     let (house, name, set) = (Arc::clone(house), cell.name.clone(), set.clone());
     house.tasks.clone().spawn(async move {
         if let Err(error) = house.journal.drop_judge(name.as_str(), set.as_str()).await {
@@ -222,7 +224,7 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
         held.rate.add(now.as_second(), 1);
         for attempt in evidence(line, &owners, slow) {
             tick.add(&attempt);
-            samples.extend(held.sample(&attempt));
+            samples.extend(held.sample(&attempt).filter(|_| held.is_of_now(line)));
         }
     }
     if let Some((set, judge)) = held.judge.as_mut() {
@@ -259,6 +261,17 @@ fn rows_of(cell: &Cell, tick: &Tick) -> Vec<TickRow> {
 }
 
 impl Evidence {
+    fn begin(&mut self, set: SetId, settings: Settings) {
+        self.judge = Some((set, Judge::new(settings)));
+        self.since = Some(Timestamp::now().as_duration().as_secs_f64());
+    }
+
+    /// Whether the request began after the evidence did. Those that a killed container left behind end when a new one
+    /// serves already: they say nothing about it.
+    fn is_of_now(&self, line: &AccessLine) -> bool {
+        self.since.is_none_or(|since| line.time - line.request_time >= since)
+    }
+
     fn learn_owners(&mut self, house: &House, cell: &Cell) {
         let Some(observation) = house.observer.seen().observation else { return };
         let now = Instant::now();
