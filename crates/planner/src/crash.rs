@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::action::Action;
 use crate::crew::{Crew, Member};
+use crate::lanes::REVERT_DRAIN;
 use crate::memory::Pause;
 use crate::phase::{Phase, Watch};
 use crate::report::{Outcome, Severity, Waiting};
@@ -170,7 +171,7 @@ impl Turn<'_> {
         let why = format!("{}; this version is not blamed", crash.what);
         self.waiting.push(Waiting::Environment { why });
         let weight = self.trial()?.weight;
-        let back = self.app_has_capacity(weight) && self.trial_is_well();
+        let back = self.app_has_capacity(weight) && self.trial_is_well() && self.trial_is_drained();
         if !back || self.memory.paused.is_some() {
             return Some(Did::Hold);
         }
@@ -180,6 +181,12 @@ impl Turn<'_> {
         }
         self.again();
         Some(Did::Move)
+    }
+
+    /// Whether the exit can cost no request any more: then the stage can begin again from zero.
+    fn trial_is_drained(&self) -> bool {
+        let crew = self.trial().and_then(|t| Self::app_crew(&t.crews));
+        crew.is_none_or(|c| self.is_drained(&c.set, None, REVERT_DRAIN))
     }
 
     /// The stage again, from zero.
