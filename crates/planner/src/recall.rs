@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use canaryd_gateway::Intent;
-use canaryd_rollout::{ComponentName, RevisionId, RolloutName, SetId};
+use canaryd_rollout::{ComponentName, RevisionId, Rollout, RolloutName, SetId};
 
 use crate::crew::Crews;
 use crate::memory::Memory;
@@ -114,6 +114,12 @@ impl Memory {
     #[must_use]
     pub fn production_revision(&self) -> Option<RevisionId> {
         self.production.as_ref().map(|p| p.release.revision.clone())
+    }
+
+    /// Whether what this manifest asks for is not tried again by itself.
+    #[must_use]
+    pub fn is_blocked(&self, rollout: &Rollout) -> bool {
+        self.blocked.iter().any(|b| b.is_asked_by(rollout))
     }
 
     /// Whether everything of it was removed at somebody's request.

@@ -218,7 +218,7 @@ impl<'a> Turn<'a> {
 
     /// Whether the manifest's revision is one that is not tried again.
     pub(crate) fn is_blocked(&self, rollout: &Rollout) -> bool {
-        self.memory.blocked.iter().any(|b| b.is_asked_by(rollout))
+        self.memory.is_blocked(rollout)
     }
 
     /// Whether production is what the manifest asks for.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use canaryd_planner::Memory;
-use canaryd_rollout::{Draft, ImageState, Listen, Rollout, RolloutName};
+use canaryd_planner::{Memory, Waiting};
+use canaryd_rollout::{Draft, Listen, Rollout, RolloutName};
 use canaryd_source::{DirectorySource, Listing};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -213,14 +213,14 @@ fn note_absences(house: &House) {
     }
 }
 
-/// Nobody waits any more for an image of a manifest that changed or was deleted.
+/// Nobody waits any more for an image of a manifest that changed, was given up or was deleted.
 fn drop_unneeded_pulls(house: &House) {
-    let wanted = house.cells().iter().flat_map(|cell| pending_images(&lock(&cell.wish))).collect();
+    let wanted = house.cells().iter().flat_map(|cell| awaited_images(&lock(&cell.wish))).collect();
     house.pulls.keep_only(&wanted);
 }
 
-fn pending_images(wish: &Wish) -> Vec<String> {
-    let rollout = wish.rollout.as_deref().filter(|_| !matches!(wish.gone, Some((_, true))));
-    let images = rollout.into_iter().flat_map(|rollout| &rollout.images);
-    images.filter(|(_, state)| **state == ImageState::Pending).map(|(name, _)| name.clone()).collect()
+fn awaited_images(wish: &Wish) -> Vec<String> {
+    let pulling = wish.pulling.iter().filter(|_| !matches!(wish.gone, Some((_, true))));
+    let image = |w: &Waiting| if let Waiting::ImagePull { image, .. } = w { Some(image.clone()) } else { None };
+    pulling.filter_map(image).collect()
 }

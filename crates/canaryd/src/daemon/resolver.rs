@@ -93,6 +93,8 @@ async fn pull_until_it_ends(house: Arc<House>, reference: String, progress: watc
 pub(crate) enum Pulling {
     /// As the manifest says.
     Allowed,
+    /// Nobody waits for it any more: what is missing stays pending.
+    GivenUp,
     /// Nothing is changed by looking.
     Never,
     /// As if a pull that the manifest allows had brought the image.
@@ -120,14 +122,26 @@ pub(crate) async fn resolve_draft(
 ) -> Result<Resolution, Vec<String>> {
     let files = read_files(draft, file).await;
     let key = key_of(draft, &files);
-    let known = cell.and_then(|cell| {
-        let wish = lock(&cell.wish);
-        if wish.key == key { wish.rollout.as_ref().map(|r| r.images.clone()) } else { None }
-    });
-    let (images, pulling) = images_of(house, draft.images(&files), known.unwrap_or_default(), pull).await;
+    let known = match cell {
+        Some(cell) => known_images(cell, &key).await,
+        None => None,
+    };
+    let (known, blocked) = known.unwrap_or_default();
+    let pull = if blocked && pull == Pulling::Allowed { Pulling::GivenUp } else { pull };
+    let (images, pulling) = images_of(house, draft.images(&files), known, pull).await;
     let resolved = resolve(draft, &Inputs { files, images })
         .map_err(|problems| problems.iter().map(|p| p.render(false)).collect::<Vec<_>>())?;
     Ok(Resolution { rollout: resolved.rollout, key, pulling, copies: resolved.copies })
+}
+
+/// What is known of the images of a manifest that did not change, and whether it is blocked.
+async fn known_images(cell: &Cell, key: &str) -> Option<(BTreeMap<String, ImageState>, bool)> {
+    let rollout = {
+        let wish = lock(&cell.wish);
+        wish.rollout.clone().filter(|_| wish.key == key)?
+    };
+    let blocked = cell.memory.lock().await.is_blocked(&rollout);
+    Some((rollout.images.clone(), blocked))
 }
 
 /// Puts a resolved manifest in force: on disk first, then in the cell. Returns whether it differs from before.
@@ -170,7 +184,7 @@ async fn images_of(
             Some(state @ (ImageState::Present { .. } | ImageState::Missing { .. })) => state.clone(),
             Some(ImageState::Pending) | None => look_up(house, &reference, policy, pull).await,
         };
-        if state == ImageState::Pending {
+        if state == ImageState::Pending && pull != Pulling::GivenUp {
             pulling.push(Waiting::ImagePull { image: reference.clone(), progress: house.pulls.progress(&reference) });
         }
         images.insert(reference, state);
@@ -191,7 +205,7 @@ async fn look_up(house: &Arc<House>, reference: &str, policy: PullPolicy, pull: 
         (Pulling::Never, Ok(None), PullPolicy::Missing | PullPolicy::Always) => {
             ImageState::Missing { reason: format!("image {reference} is not in the engine; it would be pulled") }
         }
-        (Pulling::Never | Pulling::Simulated, Err(_), _) => ImageState::Pending,
+        (Pulling::GivenUp, _, _) | (Pulling::Never | Pulling::Simulated, Err(_), _) => ImageState::Pending,
     }
 }
 
