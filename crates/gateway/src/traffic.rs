@@ -1,6 +1,6 @@
 //! What is asked of a gateway: which lane gets which share, and where the lanes' replicas are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -82,14 +82,39 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Whether the canary gets less than under `before`: such a change is never queued behind anything.
+    /// Whether the canary gets less than under `before` and the same production gets it: such a change is never queued
+    /// behind anything. A lane swap is none, though the canary's share falls to 0 in it.
     #[must_use]
     pub fn lowers(&self, before: &Self) -> bool {
-        self.traffic.canary() < before.traffic.canary()
+        let production = |of: &Self| of.lane(Lane::Production).iter().map(|e| e.set.clone()).collect::<BTreeSet<_>>();
+        self.traffic.canary() < before.traffic.canary() && production(self) == production(before)
     }
     /// Replicas of one lane.
     #[must_use]
     pub fn lane(&self, lane: Lane) -> &[Endpoint] {
         self.lanes.get(&lane).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(canary: Weight, production: u64, on_trial: Option<u64>) -> Intent {
+        let addr = IpAddr::from([10, 0, 0, 1]);
+        let endpoint = |set| vec![Endpoint { set: SetId::nth(set), ordinal: 1, addr, port: 8000 }];
+        let lanes = [(Lane::Production, Some(production)), (Lane::Canary, on_trial)];
+        let lanes = lanes.into_iter().filter_map(|(lane, set)| Some((lane, endpoint(set?)))).collect();
+        Intent { seq: 1, traffic: Traffic::Split { canary }, lanes }
+    }
+
+    #[test]
+    fn less_for_the_canary_is_a_lowering_and_a_lane_swap_is_none() {
+        let live = intent(Weight::FULL, 1, Some(2));
+        assert!(intent(Weight::ZERO, 1, Some(2)).lowers(&live), "a revert");
+        assert!(intent(Weight::ZERO, 1, None).lowers(&live), "a revert whose canary has ended");
+        assert!(!intent(Weight::ZERO, 2, None).lowers(&live), "a promotion: set 2 is production now");
+        assert!(!intent(Weight::ZERO, 1, None).lowers(&intent(Weight::ZERO, 1, None)), "nothing to lower");
+        assert!(!live.lowers(&intent(Weight::ZERO, 1, Some(2))), "a raise");
     }
 }

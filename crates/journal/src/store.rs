@@ -26,6 +26,9 @@ pub(crate) struct Store {
     _lock: StateLock,
 }
 
+/// So long another program's lock is waited for: longer would keep plans waiting, too.
+const BUSY: Duration = Duration::from_millis(300);
+
 /// How safe a transaction is when it returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -213,7 +216,7 @@ fn connect(path: &Path) -> Result<Connection> {
     let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     made.map_err(|source| JournalError::Io { doing: "open", path: path.to_owned(), source })?;
     let conn = Connection::open(path).map_err(sqlite(path))?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(sqlite(path))?;
+    conn.busy_timeout(BUSY).map_err(sqlite(path))?;
     Ok(conn)
 }
 

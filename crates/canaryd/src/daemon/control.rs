@@ -20,6 +20,11 @@ use super::rollouts::severity_of;
 /// A plan follows a command within milliseconds; longer means that something is wrong.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// While the journal cannot be written no plan answers.
+const UNKEPT_ANSWER: Duration = Duration::from_millis(200);
+const UNKEPT: &str = "the journal cannot be written: if this takes a version off, its traffic is lowered now; everything \
+    else follows when the journal can be written again";
+
 /// The daemon as the API sees it.
 pub(crate) struct Desk(pub(crate) Arc<House>);
 
@@ -76,9 +81,11 @@ impl Control for Desk {
         let id = command.id.clone();
         take_in(house, &cell, command).await?;
         cell.bell.ring();
-        let answered = tokio::time::timeout(ANSWER, answer).await;
+        let patience = if house.can_write() { ANSWER } else { UNKEPT_ANSWER };
+        let answered = tokio::time::timeout(patience, answer).await;
         lock(&cell.waiting).remove(&id);
         match answered {
+            Err(_) if !house.can_write() => Ok(Answer { id, accepted: true, message: UNKEPT.to_owned() }),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => {
                 Err("the daemon is stopping; the command is journalled and acts after the next start".to_owned())
@@ -130,7 +137,8 @@ async fn take_in(house: &House, cell: &Cell, command: Command) -> Result<(), Str
     Ok(())
 }
 
-fn line_of(event: canaryd_journal::Event) -> Option<EventLine> {
+/// An event of the journal as people see it.
+pub(crate) fn line_of(event: canaryd_journal::Event) -> Option<EventLine> {
     Some(EventLine {
         seq: event.seq,
         at: event.at,

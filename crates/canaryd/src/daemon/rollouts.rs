@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canaryd_journal::NewEvent;
-use canaryd_planner::{Event, Memory, Outcome, Plan, Report, Severity, plan};
+use canaryd_planner::{Action, Event, Memory, Outcome, Plan, Report, Severity, Slots, plan};
 use jiff::Timestamp;
 
 use super::bells::lock;
@@ -14,6 +14,10 @@ use super::world::world_of;
 
 /// Never plans again sooner than this without a ring, whatever a plan asks for.
 const SHORTEST_WAKE: Duration = Duration::from_millis(50);
+/// So long a lowering waits for the journal.
+const JOURNAL_PATIENCE: Duration = Duration::from_millis(150);
+/// So long the engine may take for a fresh look.
+const LOOK: Duration = Duration::from_secs(1);
 /// A kill loses at most this much observed time.
 const CLOCK_KEPT_EVERY: Duration = Duration::from_secs(10);
 
@@ -85,9 +89,12 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
     }
     let world = world_of(house, cell, &memory, slots.clone());
     let mut decided = plan(&memory, &world, Timestamp::now());
+    if blames_by_numbers(&decided) {
+        decided = plan_on_fresh_facts(house, cell, &memory, &decided, slots.clone()).await;
+    }
     if house.can_write()
         && must_be_kept(cell, &memory, &decided)
-        && let Err(why) = commit(house, cell, &decided).await
+        && let Err(why) = commit_in_time(house, cell, &decided).await
     {
         house.set_writable(false, &why);
         let world = world_of(house, cell, &memory, slots);
@@ -101,6 +108,52 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
         other.bell.ring();
     }
     Some(decided)
+}
+
+/// Whether a check decided in this very plan.
+fn blames_by_numbers(decided: &Plan) -> bool {
+    let by_check = decided.report.as_ref().and_then(|r| r.outcome.as_ref()).is_some_and(|o| o.check.is_some());
+    by_check && decided.events.iter().any(|event| event.kind == "reverted")
+}
+
+/// What looks like errors may be a container that somebody stopped a moment ago: the weight goes down at once, and who is
+/// to blame is decided once more by what the engine says now.
+async fn plan_on_fresh_facts(
+    house: &Arc<House>,
+    cell: &Arc<Cell>,
+    memory: &Memory,
+    decided: &Plan,
+    slots: Slots,
+) -> Plan {
+    lower_now(cell, decided);
+    // An engine that does not answer in time has nothing to say in anybody's favour.
+    let _ = tokio::time::timeout(LOOK, house.observer.look(house.engine.as_ref())).await;
+    plan(memory, &world_of(house, cell, memory, slots), Timestamp::now())
+}
+
+/// Takes what lowers the weight to the gateway ahead of everything that could delay it. A kill before the commit is then
+/// an abort: the next start finds the weight lowered, and the journal knows no reason.
+fn lower_now(cell: &Cell, decided: &Plan) {
+    let live = cell.gateway.view().live;
+    for action in &decided.actions {
+        if let Action::Route(intent) = action
+            && live.as_ref().is_some_and(|l| intent.lowers(&l.intent))
+        {
+            cell.gateway.ask(intent.clone());
+        }
+    }
+}
+
+/// A slow journal delays no lowering.
+async fn commit_in_time(house: &House, cell: &Cell, decided: &Plan) -> Result<(), String> {
+    let committed = commit(house, cell, decided);
+    tokio::pin!(committed);
+    tokio::select! {
+        biased;
+        result = &mut committed => return result,
+        () = tokio::time::sleep(JOURNAL_PATIENCE) => lower_now(cell, decided),
+    }
+    committed.await
 }
 
 /// Observed time alone is kept every ten seconds (docs/adr/0002); everything else before it acts.

@@ -450,33 +450,3 @@ fn lowered(traffic: Traffic) -> Traffic {
         Traffic::Split { canary: _ } => Traffic::PRODUCTION,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use canaryd_gateway::Endpoint;
-    use canaryd_rollout::{SetId, Weight};
-
-    use super::*;
-
-    fn endpoint(set: u64) -> Endpoint {
-        let n = u8::try_from(set).expect("small");
-        Endpoint { set: SetId::nth(set), ordinal: 1, addr: IpAddr::from([10, 0, 0, n]), port: 8000 }
-    }
-
-    fn intent(canary: Weight, production: u64, on_trial: Option<u64>) -> Intent {
-        let mut lanes = BTreeMap::from([(Lane::Production, vec![endpoint(production)])]);
-        if let Some(set) = on_trial {
-            lanes.insert(Lane::Canary, vec![endpoint(set)]);
-        }
-        Intent { seq: 1, traffic: Traffic::Split { canary }, lanes }
-    }
-
-    #[test]
-    fn the_twin_takes_a_canary_off_and_never_undoes_a_lane_swap() {
-        let live = intent(Weight::FULL, 1, Some(2));
-        assert!(twin_does(&intent(Weight::ZERO, 1, Some(2)), &live), "a revert");
-        assert!(twin_does(&intent(Weight::ZERO, 1, None), &live), "a revert whose canary has ended");
-        assert!(!twin_does(&intent(Weight::ZERO, 2, None), &live), "a promotion: set 2 is production now");
-        assert!(!twin_does(&intent(Weight::ZERO, 1, None), &intent(Weight::ZERO, 1, None)), "nothing to lower");
-    }
-}
