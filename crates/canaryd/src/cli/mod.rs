@@ -25,7 +25,7 @@ pub(crate) use args::{Common, DemoArgs, LogFormat, ReachChoice};
 pub(crate) use daemon::DaemonArgs;
 use exit::{Exit, Failure};
 pub(crate) use live::Live;
-pub(crate) use screens::render_ending;
+pub(crate) use screens::{render_ending, render_event};
 pub(crate) use style::Style;
 
 /// Reads the command line, does what it says, and answers with the exit code.

@@ -83,6 +83,8 @@ pub(crate) struct Cell {
     pub(crate) gateway: GatewayPort,
     pub(crate) health: HealthBoard,
     pub(crate) sets: SetTasks,
+    /// Held while a failure bundle is written.
+    pub(crate) failures: tokio::sync::Mutex<()>,
     pub(crate) evidence: Mutex<super::evidence::Evidence>,
     pub(crate) report: Mutex<Option<Report>>,
     /// In a dry run: what would be so if it had been done.
@@ -167,6 +169,7 @@ impl House {
             gateway: GatewayPort::default(),
             health: HealthBoard::default(),
             sets: SetTasks::default(),
+            failures: tokio::sync::Mutex::default(),
             evidence: Mutex::default(),
             report: Mutex::default(),
             pretence: Mutex::default(),

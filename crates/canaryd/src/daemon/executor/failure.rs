@@ -5,21 +5,26 @@ use std::path::Path;
 use std::sync::Arc;
 
 use canaryd_engine::{LogOptions, ObservedContainer};
+use canaryd_journal::EventFilter;
 use canaryd_rollout::{RevisionId, SetId};
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use crate::cli::{Style, render_ending};
+use crate::cli::{Style, render_ending, render_event};
 use crate::daemon::bells::lock;
+use crate::daemon::control::line_of;
 use crate::daemon::house::{Cell, House};
 use crate::daemon::store::{private_dir, write_atomically};
 
 /// Most lines that are saved of one container.
 const LINES: u32 = 10_000;
+/// Most events that are told.
+const EVENTS: usize = 50;
 
 pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: RevisionId, reason: String) {
     let (house, cell) = (Arc::clone(house), Arc::clone(cell));
     house.tasks.clone().spawn(async move {
+        let _one_at_a_time = cell.failures.lock().await;
         // The planner asks twice, so that a kill in between loses nothing; a whole bundle of the set is enough.
         if house.store.has_failure(&cell.name, &revision, &set) {
             return;
@@ -50,7 +55,8 @@ async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: 
     }
     // Last: it marks the bundle as whole.
     let told = ending(house, cell, reason);
-    write_atomically(&dir.join("report.md"), report(cell, &told, &containers).as_bytes(), 0o600)
+    let text = report(cell, &told, &containers) + &history(house, cell).await;
+    write_atomically(&dir.join("report.md"), text.as_bytes(), 0o600)
 }
 
 async fn logs_of(house: &House, container: &ObservedContainer) -> String {
@@ -86,6 +92,17 @@ fn report(cell: &Cell, reason: &str, containers: &[ObservedContainer]) -> String
             let memory = if exit.oom { ", out of memory" } else { "" };
             let _ = writeln!(text, "  - exit {} at {}{memory}: {:?}", exit.code, exit.at, exit.cause);
         }
+    }
+    text
+}
+
+/// What happened last, oldest first.
+async fn history(house: &House, cell: &Cell) -> String {
+    let filter = EventFilter { name: Some(cell.name.to_string()), after_seq: 0, limit: EVENTS, newest: true };
+    let mut text = "\n## History\n\n".to_owned();
+    let events = house.journal.events(filter).await.unwrap_or_default();
+    for line in events.into_iter().filter_map(line_of) {
+        let _ = writeln!(text, "- {}", render_event(&line, Style::PLAIN));
     }
     text
 }
