@@ -1,10 +1,10 @@
 //! One turn of a gateway's reconcile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use canaryd_engine::RunState;
@@ -28,6 +28,9 @@ const GENERATIONS: usize = 20;
 
 /// NGINX's workers before a reload take new connections for 100 ms more.
 const OLD_WORKERS_ACCEPT: Duration = Duration::from_millis(150);
+/// The master tells its old workers to leave 100 ms after the new ones answer, on a busy host later: until then none of
+/// them can be told from a new one, and they still take requests.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// One gateway as its loop knows it.
 pub(super) struct Gateway {
@@ -45,6 +48,8 @@ pub(super) struct Gateway {
     nginx: Option<NginxVersion>,
     lowered_offline: bool,
     old_workers: u32,
+    /// When NGINX was last told to reload.
+    reloaded: Option<Instant>,
     problem: Option<String>,
 }
 
@@ -68,6 +73,7 @@ impl Gateway {
             nginx: None,
             lowered_offline: false,
             old_workers: 0,
+            reloaded: None,
             problem: None,
         };
         gateway.recover(link.current(), asked.as_ref());
@@ -101,8 +107,8 @@ impl Gateway {
             Wanted::Removed => self.end().await,
             Wanted::Serve(intent) => self.serve(&intent).await,
         };
-        self.problem = outcome.err().map(|error| format!("{error:#}"));
-        if let Some(problem) = &self.problem {
+        let before = std::mem::replace(&mut self.problem, outcome.err().map(|error| format!("{error:#}")));
+        if let Some(problem) = self.problem.as_ref().filter(|p| Some(*p) != before.as_ref()) {
             tracing::warn!(rollout = %self.cell.name, problem, "the gateway is not as asked yet");
         }
         self.cell.gateway.publish(GatewayView {
@@ -167,7 +173,7 @@ impl Gateway {
             return Ok(());
         };
         let (link, master) = self.link_and_master()?;
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let proven = link.lower(&master).await.context("cannot lower by the prepared twin");
         let generation = match proven {
             Ok(proven) => proven.generation,
@@ -182,6 +188,7 @@ impl Gateway {
         (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);
         self.attempt = None;
         self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
+        self.note_reload();
         self.publish_live();
         Ok(())
     }
@@ -199,6 +206,7 @@ impl Gateway {
     fn publish_live(&self) {
         let mut view = self.cell.gateway.view();
         view.live.clone_from(&self.live);
+        view.old_workers = self.old_workers;
         view.lowered_offline = self.lowered_offline;
         self.cell.gateway.publish(view);
     }
@@ -362,7 +370,7 @@ impl Gateway {
         self.live =
             Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
         self.rendered_from = Some(settings);
-        self.old_workers = self.old_workers.max(1);
+        self.note_reload();
         if link.sweep(GENERATIONS).is_ok() {
             sweep_intents(&self.dir);
         }
@@ -384,6 +392,11 @@ impl Gateway {
         again.is_ok_and(|again| conf_of(&self.dir, generation).as_ref() == Some(&again.nginx_conf))
     }
 
+    fn note_reload(&mut self) {
+        self.old_workers = self.old_workers.max(1);
+        self.reloaded = Some(Instant::now());
+    }
+
     async fn count_old_workers(&mut self) {
         if self.old_workers == 0 {
             return;
@@ -391,7 +404,8 @@ impl Gateway {
         if let Ok((_, master)) = self.link_and_master()
             && let Ok(count) = canaryd_link::Master::old_workers(&master).await
         {
-            self.old_workers = count;
+            let unsettled = self.reloaded.is_some_and(|at| at.elapsed() < SETTLING);
+            self.old_workers = count.max(u32::from(unsettled));
         }
     }
 
@@ -432,10 +446,7 @@ fn link(dir: &std::path::Path, secrets: &Secrets, ops: Option<SocketAddr>) -> Re
 /// Whether the prepared twin of what is live does what is wanted: all traffic to production. After a lane swap it does
 /// not: the production that it knows is the version before.
 fn twin_does(wanted: &Intent, live: &Intent) -> bool {
-    let production =
-        |intent: &Intent| intent.lane(Lane::Production).iter().map(|e| e.set.clone()).collect::<BTreeSet<_>>();
-    let to_zero = wanted.lowers(live) && wanted.traffic.canary() == canaryd_rollout::Weight::ZERO;
-    to_zero && production(wanted) == production(live)
+    wanted.lowers(live) && wanted.traffic.canary() == canaryd_rollout::Weight::ZERO
 }
 
 /// Equal traffic to equal replicas; only the number may differ.
