@@ -205,14 +205,18 @@ impl Inner {
     async fn stop_to_keep(&self, id: &str, grace: Duration) -> Result<()> {
         let Some(found) = self.inspect(id).await? else { return Ok(()) };
         let name = name(&found);
-        if policy(&found) != Some(Policy::NO) {
-            self.set_policy(id, &name, Policy::NO).await?;
-        }
+        let restarts = policy(&found) != Some(Policy::NO);
+        let unset = if restarts { self.set_policy(id, &name, Policy::NO).await } else { Ok(()) };
         match status(&found) {
             Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING => {
-                self.stop(id, &name, grace).await
+                self.stop(id, &name, grace).await?;
             }
-            Status::CREATED | Status::EXITED | Status::EMPTY | Status::REMOVING | Status::DEAD => Ok(()),
+            Status::CREATED | Status::EXITED | Status::EMPTY | Status::REMOVING | Status::DEAD => {}
+        }
+        match unset {
+            Ok(()) => Ok(()),
+            // It ended in that very moment, as what crashes all the time does: Docker takes such a change back.
+            Err(_) => self.set_policy(id, &name, Policy::NO).await,
         }
     }
 
