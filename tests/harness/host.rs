@@ -263,6 +263,10 @@ impl Drop for Host {
             let test = std::thread::current().name().unwrap_or("unknown").replace("::", "-");
             let kept = std::env::temp_dir().join(format!("canaryd-e2e-{test}.log"));
             let _ = fs::write(&kept, self.log());
+            if let Some(whole) = std::env::var_os("CANARYD_E2E_KEEP") {
+                // For a look at journal, gateway and access log of the last failure.
+                let _ = std::process::Command::new("cp").arg("-rT").arg(self.dir.path()).arg(whole).status();
+            }
         }
         if !self.state().join("instance").exists() {
             return;

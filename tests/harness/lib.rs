@@ -2,18 +2,26 @@
 //! the observations that tests share. Everything it starts carries an instance of its own and is removed when it is
 //! dropped.
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on says so by a panic")]
+#![allow(clippy::print_stdout, reason = "a measured figure is told to whoever runs the test")]
 
+mod deaths;
 mod docker;
+mod ending;
 mod gateway;
 mod host;
 pub mod http;
 mod images;
 mod manifest;
+mod registry;
+mod scene;
 mod traffic;
 
+pub use deaths::Deaths;
 pub use docker::{Container, container_ids, containers, docker, inspect};
 pub use gateway::{Drawn, Generation, assert_fair, weights};
 pub use host::{Host, PATIENCE, load};
 pub use images::{NGINX, demo_image, good_images};
 pub use manifest::Manifest;
+pub use registry::Registry;
+pub use scene::{RATE, Scene, free_port, promised};
 pub use traffic::{Answers, Traffic};

@@ -55,6 +55,12 @@ impl Manifest {
         version.clone_into(&mut self.version);
         self
     }
+    /// Another image repository.
+    #[must_use]
+    pub fn repository(mut self, repository: &str) -> Self {
+        repository.clone_into(&mut self.repository);
+        self
+    }
     /// Replicas of the app.
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
