@@ -199,9 +199,10 @@ fn start_cell(house: &Arc<House>, cell: &Arc<Cell>) {
     let (house, cell) = (Arc::clone(house), Arc::clone(cell));
     house.tasks.clone().spawn(async move {
         evidence::restore(&house, &cell).await;
-        tokio::join!(
-            gateways::run(Arc::clone(&house), Arc::clone(&cell)),
-            rollouts::run(Arc::clone(&house), Arc::clone(&cell))
-        );
+        let opened = CancellationToken::new();
+        tokio::join!(gateways::run(Arc::clone(&house), Arc::clone(&cell), opened.clone()), async {
+            opened.cancelled().await;
+            rollouts::run(Arc::clone(&house), Arc::clone(&cell)).await;
+        });
     });
 }

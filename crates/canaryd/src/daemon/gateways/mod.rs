@@ -14,6 +14,7 @@ use canaryd_link::Ops;
 use canaryd_planner::GatewayView;
 use canaryd_probe::Reach;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::bells::{Bell, lock};
 use super::house::{Cell, House};
@@ -110,7 +111,9 @@ fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
 }
 
 /// Reconciles the gateway of one rollout until the rollout is gone or the daemon stops.
-pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
+/// `opened` is cancelled once the view tells what an earlier run left: no plan may be made before that.
+pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: CancellationToken) {
+    let opened = opened.drop_guard();
     if house.config.dry_run && !house.store.gateway_dir(&cell.name).exists() {
         return;
     }
@@ -125,6 +128,7 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
             return;
         }
     };
+    drop(opened);
     loop {
         let goal = wanted.borrow_and_update().clone();
         let wake = tokio::select! {

@@ -77,6 +77,13 @@ impl Gateway {
             problem: None,
         };
         gateway.recover(link.current(), asked.as_ref());
+        if gateway.live.is_some() {
+            // Workers of before may still be leaving.
+            gateway.note_reload();
+        }
+        if !house.config.dry_run {
+            gateway.publish();
+        }
         if let Some(intent) = asked {
             cell.gateway.ask(intent);
         }
@@ -111,12 +118,7 @@ impl Gateway {
         if let Some(problem) = self.problem.as_ref().filter(|p| Some(*p) != before.as_ref()) {
             tracing::warn!(rollout = %self.cell.name, problem, "the gateway is not as asked yet");
         }
-        self.cell.gateway.publish(GatewayView {
-            live: self.live.clone(),
-            old_workers: self.old_workers,
-            lowered_offline: self.lowered_offline,
-            problem: self.problem.clone(),
-        });
+        self.publish();
         if self.problem.is_some() || self.old_workers > 0 { SOON } else { QUIET }
     }
 
@@ -127,6 +129,15 @@ impl Gateway {
             *lock(&self.cell.gateway.ops) = Some(Ops::new(ops, self.secrets.ops_token.clone()));
         }
         self.publish_live();
+    }
+
+    fn publish(&self) {
+        self.cell.gateway.publish(GatewayView {
+            live: self.live.clone(),
+            old_workers: self.old_workers,
+            lowered_offline: self.lowered_offline,
+            problem: self.problem.clone(),
+        });
     }
 
     async fn end(&mut self) -> Result<()> {
