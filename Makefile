@@ -24,5 +24,6 @@ test: ## Install what is missing, then lint and run every test
 	scripts/bootstrap.sh
 	scripts/nginx-image.sh
 	scripts/images.sh
+	scripts/registry.sh
 	$(MAKE) --no-print-directory lint
 	cargo nextest run --locked --workspace

@@ -24,6 +24,7 @@ pub struct Host {
     dir: TempDir,
     daemon: Option<Child>,
     args: Vec<String>,
+    env: Vec<(String, PathBuf)>,
 }
 
 impl Host {
@@ -33,9 +34,15 @@ impl Host {
     }
     /// Starts a daemon with further arguments.
     pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_in(args, &[]).await
+    }
+    /// Starts a daemon with further arguments and a changed environment.
+    pub async fn start_in(args: &[&str], env: &[(&str, &Path)]) -> Self {
         let dir = TempDir::with_prefix("canaryd-e2e-").expect("a temporary directory");
         fs::create_dir(dir.path().join("manifests")).expect("a directory");
-        let mut host = Self { dir, daemon: None, args: args.iter().map(|a| (*a).to_owned()).collect() };
+        let args = args.iter().map(|a| (*a).to_owned()).collect();
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.to_path_buf())).collect();
+        let mut host = Self { dir, daemon: None, args, env };
         host.run().await;
         host
     }
@@ -55,7 +62,7 @@ impl Host {
         let mut command = Command::new(canaryd());
         command.arg("--watch").arg(self.manifests()).arg("--state").arg(self.state());
         command.arg("--socket").arg(self.socket()).args(["--log", "text"]).args(&self.args);
-        command.env("RUST_LOG", "info,canaryd=debug").stdin(Stdio::null());
+        command.env("CANARYD_LOG", "info,canaryd=debug").envs(self.env.iter().cloned()).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log")).stderr(log).kill_on_drop(true);
         self.daemon = Some(command.spawn().expect("canaryd starts"));
         let deadline = Instant::now() + PATIENCE;
