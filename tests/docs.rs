@@ -28,7 +28,7 @@ fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
             collect(&path, found);
-        } else if name.ends_with(".md") {
+        } else if path.extension().is_some_and(|extension| extension == "md") {
             let text = fs::read_to_string(&path).unwrap();
             found.insert(path, text);
         }

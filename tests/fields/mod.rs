@@ -134,9 +134,8 @@ fn typed(value: &Value) -> String {
         },
         (Some("number"), _) if value["maximum"] == 100 => "number of percent".to_owned(),
         (Some("number"), _) => "number".to_owned(),
-        (Some(_), _) => "text".to_owned(),
-        // a list of types: any scalar, or an octal mode
-        (None, _) => "text".to_owned(),
+        // without a type of its own: a list of types, so any scalar, or an octal mode
+        (Some(_) | None, _) => "text".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gateway with a real NGINX: what it does with requests, and what it never does.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stdout, reason = "figures of a test are for whoever runs it")]
 
 mod bench;
 mod changes;
@@ -17,8 +18,9 @@ fn every_golden_configuration_is_accepted_by_a_real_nginx() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/gateway/tests/golden").canonicalize().unwrap();
     let files: Vec<String> = std::fs::read_dir(&golden)
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".conf"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
         .collect();
     assert!(files.len() >= 7, "{files:?}");
     let mount = format!("{}:/golden:ro", golden.display());

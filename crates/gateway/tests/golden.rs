@@ -12,6 +12,7 @@ fn generation() -> GenerationId {
     GenerationId::new(3, 14)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test may rewrite the golden files")]
 fn golden(name: &str, rendered: &Rendered) {
     assert!(!rendered.nginx_conf.contains("{{"), "a blank of the template has no value");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.conf"));

@@ -1,6 +1,6 @@
 //! The exit codes, and what is said when a command fails.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use canaryd_cockpit::ClientError;
@@ -65,9 +65,11 @@ impl Failure {
 
     /// As it is printed.
     pub(crate) fn render(&self) -> String {
+        // Diagnostics of a manifest that the daemon refused say so themselves.
+        let head = if self.message.starts_with("error: ") { "" } else { "error: " };
         match &self.hint {
-            Some(hint) => format!("error: {}\n  hint: {hint}\n", self.message),
-            None => format!("error: {}\n", self.message),
+            Some(hint) => format!("{head}{}\n  hint: {hint}\n", self.message),
+            None => format!("{head}{}\n", self.message),
         }
     }
 }
@@ -85,7 +87,7 @@ impl From<ClientError> for Failure {
     }
 }
 
-fn no_daemon(socket: &PathBuf, why: &str) -> Failure {
+fn no_daemon(socket: &Path, why: &str) -> Failure {
     let message = format!(
         "the daemon does not run: {why} ({})\n\
          \x20 what it started serves as before; nothing is watched, promoted or taken off until it runs again",
@@ -114,6 +116,14 @@ mod tests {
         let failure = Failure::from(ClientError::NoDaemon { socket: "/run/x.sock".into(), why: "no socket".into() });
         assert_eq!(failure.exit, Exit::NoDaemon);
         assert!(failure.render().contains("serves as before") && failure.render().contains("canaryd --watch"));
+    }
+
+    #[test]
+    fn a_diagnostic_is_not_called_an_error_twice() {
+        let refusal = Refusal { error: "error: unknown field prot in spec.app".into(), hint: None };
+        let failure = Failure::from(ClientError::Refused { status: 422, refusal });
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.render(), "error: unknown field prot in spec.app\n");
     }
 
     #[test]

@@ -63,8 +63,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 
 async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
     match command {
-        Command::Validate(args) => run::validate(args, common),
-        Command::Schema => run::json(&canaryd_rollout::schema()).map(print),
+        Command::Validate(args) => run::validate(&args, common),
+        Command::Schema => run::json(&canaryd_rollout::schema()).map(|text| print(&text)),
         Command::Plan(args) => run::plan(args, common).await,
         Command::Set(args) => run::set(args, common).await,
         Command::Status(args) => run::status(args, common).await,
@@ -93,14 +93,14 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "canaryd", &mut text);
-            Ok(print(String::from_utf8_lossy(&text).into_owned()))
+            Ok(print(&String::from_utf8_lossy(&text)))
         }
-        Command::Demo(_) | Command::Version => Ok(print(format!("canaryd {}\n", env!("CARGO_PKG_VERSION")))),
+        Command::Demo(_) | Command::Version => Ok(print(&format!("canaryd {}\n", env!("CARGO_PKG_VERSION")))),
     }
 }
 
-fn print(text: String) -> Exit {
-    live::put(&text);
+fn print(text: &str) -> Exit {
+    live::put(text);
     Exit::Yes
 }
 

@@ -36,14 +36,11 @@ impl Asked {
         if moves(report) {
             return None;
         }
-        match (&self.version, &report.production) {
-            (Some(v), Some(production)) if &production.version == v => Some(Exit::Yes),
-            (Some(_), _) => None,
-            (None, Some(_)) if self.revision.is_none() => {
-                Some(report.outcome.as_ref().map_or(Exit::Yes, |end| code(end.outcome)))
-            }
-            (None, Some(production)) if self.revision.as_ref() == Some(&production.revision) => Some(Exit::Yes),
-            (None, _) => None,
+        let production = report.production.as_ref()?;
+        match (&self.version, &self.revision) {
+            (Some(version), _) => (&production.version == version).then_some(Exit::Yes),
+            (None, None) => Some(report.outcome.as_ref().map_or(Exit::Yes, |end| code(end.outcome))),
+            (None, Some(revision)) => (&production.revision == revision).then_some(Exit::Yes),
         }
     }
 

@@ -96,14 +96,12 @@ impl Style {
             match sign {
                 '→' => plain.push_str("->"),
                 '×' => plain.push('x'),
-                '–' | '—' => plain.push('-'),
+                '–' | '—' | '─' => plain.push('-'),
                 '·' => plain.push('.'),
                 '…' => plain.push_str("..."),
                 '≤' => plain.push_str("<="),
                 '≥' => plain.push_str(">="),
-                '├' | '└' => plain.push('|'),
-                '│' => plain.push('|'),
-                '─' => plain.push('-'),
+                '├' | '└' | '│' => plain.push('|'),
                 '━' => plain.push('='),
                 '╸' => plain.push('>'),
                 c if c.is_ascii() => plain.push(c),
@@ -121,7 +119,7 @@ impl Style {
         clippy::cast_precision_loss,
         reason = "a width of a terminal"
     )]
-    pub(crate) fn bar(self, share: f64, width: usize) -> String {
+    pub(crate) fn bar(share: f64, width: usize) -> String {
         let full = (share.clamp(0.0, 1.0) * width as f64).floor() as usize;
         if full >= width {
             return "━".repeat(width);
@@ -205,16 +203,15 @@ mod tests {
     #[test]
     fn ascii_means_ascii() {
         let style = Style { colour: false, ascii: true };
-        let screen = style.finish(format!("{} a → b × 2 … {} \u{e9}", style.sign(Sign::Done), style.bar(0.5, 8)));
+        let screen = style.finish(format!("{} a → b × 2 … {} \u{e9}", style.sign(Sign::Done), Style::bar(0.5, 8)));
         assert!(screen.is_ascii(), "{screen}");
     }
 
     #[test]
     fn a_bar_is_full_only_at_the_end() {
-        let style = Style::default();
-        assert_eq!(style.bar(0.0, 4), "╸───");
-        assert_eq!(style.bar(0.99, 4), "━━━╸");
-        assert_eq!(style.bar(1.0, 4), "━━━━");
+        assert_eq!(Style::bar(0.0, 4), "╸───");
+        assert_eq!(Style::bar(0.99, 4), "━━━╸");
+        assert_eq!(Style::bar(1.0, 4), "━━━━");
     }
 
     #[test]

@@ -56,8 +56,7 @@ impl Control for Desk {
 
     async fn report(&self, name: &RolloutName) -> Option<Report> {
         let cell = self.0.cell(name)?;
-        let report = lock(&cell.report).clone();
-        report
+        lock(&cell.report).clone()
     }
 
     async fn events(&self, name: Option<&RolloutName>, after: u64, limit: usize) -> Result<Vec<EventLine>, String> {

@@ -29,8 +29,6 @@ use super::store::Store;
 pub(crate) struct Config {
     /// Name of this host, for every message.
     pub(crate) host: String,
-    /// State directory.
-    pub(crate) state_dir: PathBuf,
     /// Watched directories, absolute.
     pub(crate) watch: Vec<PathBuf>,
     /// Nothing is written to Docker, NGINX or the journal.

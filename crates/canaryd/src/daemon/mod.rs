@@ -135,7 +135,6 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
     let config = Config {
         host: crate::paths::host(),
-        state_dir,
         watch,
         dry_run: args.dry_run,
         reach: args.reach,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use canaryd_engine::{Engine, EventKind, Observation};
 use futures::StreamExt;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// After an exit, what killed it may become known only within 2 s.
@@ -27,22 +27,17 @@ pub(crate) struct Seen {
 /// Observes; everybody else reads.
 pub(crate) struct Observer {
     seen: watch::Sender<Seen>,
-    again: Notify,
 }
 
 impl Observer {
     pub(crate) fn new() -> Self {
-        Self { seen: watch::Sender::new(Seen::default()), again: Notify::new() }
+        Self { seen: watch::Sender::new(Seen::default()) }
     }
     pub(crate) fn subscribe(&self) -> watch::Receiver<Seen> {
         self.seen.subscribe()
     }
     pub(crate) fn seen(&self) -> Seen {
         self.seen.borrow().clone()
-    }
-    /// Asks for an observation soon; requests merge.
-    pub(crate) fn look_again(&self) {
-        self.again.notify_one();
     }
     /// Looks now. Every reconcile may call it before a decision that needs fresh facts.
     pub(crate) async fn look(&self, engine: &dyn Engine) {
@@ -89,7 +84,6 @@ impl Observer {
                     }
                     None => return,
                 },
-                () = self.again.notified() => {}
                 () = tokio::time::sleep_until(due) => second_look = None,
             }
             self.look(engine).await;

@@ -68,7 +68,7 @@ pub(crate) async fn plan(args: PlanArgs, common: &Common) -> Result<Exit, Failur
 /// `canaryd explain`.
 pub(crate) async fn explain(args: ExplainArgs, common: &Common) -> Result<Exit, Failure> {
     let report = daemon(common).await?.report(&args.name).await?;
-    let named = |check: &&canaryd_verdict::CheckReport| args.check.as_ref().is_none_or(|n| n == &check.name);
+    let is_asked = |check: &&canaryd_verdict::CheckReport| args.check.as_ref().is_none_or(|n| n == &check.name);
     let Some(screen) = render_explain(&report, args.check.as_deref(), Style::of(common)) else {
         let names: Vec<&str> = report.checks.iter().map(|c| c.name.as_str()).collect();
         let wrong = args.check.unwrap_or_default();
@@ -76,7 +76,7 @@ pub(crate) async fn explain(args: ExplainArgs, common: &Common) -> Result<Exit, 
             .hint(format!("checks: {}", names.join(", "))));
     };
     if args.output == OutputFormat::Json {
-        put(&json(&report.checks.iter().filter(named).collect::<Vec<_>>())?);
+        put(&json(&report.checks.iter().filter(is_asked).collect::<Vec<_>>())?);
     } else {
         put(&screen);
     }
@@ -111,9 +111,9 @@ pub(crate) async fn logs(args: LogsArgs, common: &Common) -> Result<Exit, Failur
     });
     let query = LogQuery { lane, follow: args.follow, tail: args.tail, gateway: args.gateway };
     let mut lines = daemon(common).await?.logs(&args.name, &query).await?;
-    while let Some(line) = lines.next().await {
-        let line = line?;
-        put(&format!("{} | {}\n", line.source, tame(&line.text)));
+    while let Some(next) = lines.next().await {
+        let text = next?;
+        put(&format!("{} | {}\n", text.source, tame(&text.text)));
     }
     Ok(Exit::Yes)
 }

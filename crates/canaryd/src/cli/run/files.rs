@@ -16,7 +16,7 @@ use crate::cli::outcome::Asked;
 use crate::cli::style::Style;
 
 /// `canaryd validate`.
-pub(crate) fn validate(args: ValidateArgs, common: &Common) -> Result<Exit, Failure> {
+pub(crate) fn validate(args: &ValidateArgs, common: &Common) -> Result<Exit, Failure> {
     let vars = crate::cli::vars::read(&args.vars)?;
     let mut problems: Vec<Diagnostic> = Vec::new();
     let mut good: Vec<(String, String, String)> = Vec::new();
@@ -31,8 +31,12 @@ pub(crate) fn validate(args: ValidateArgs, common: &Common) -> Result<Exit, Fail
         put(&json(&serde_json::json!({ "ok": !failed, "rollouts": rollouts, "problems": problems }))?);
     } else {
         let style = Style::of(common);
-        problems.iter().for_each(|p| talk(&format!("{}\n\n", style.finish(p.render(style.colour)))));
-        good.iter().for_each(|(file, name, version)| put(&format!("ok: {file}: {name} {version}\n")));
+        for problem in &problems {
+            talk(&format!("{}\n\n", style.finish(problem.render(style.colour))));
+        }
+        for (file, name, version) in &good {
+            put(&format!("ok: {file}: {name} {version}\n"));
+        }
     }
     if good.is_empty() && problems.is_empty() {
         return Err(Failure::usage("there is no manifest"));
@@ -97,11 +101,13 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     for path in paths {
         let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
         let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        match (hidden, path.is_dir() && !path.is_symlink()) {
-            (true, _) => {}
-            (false, true) => collect(&path, files)?,
-            (false, false) if yaml && path.is_file() => files.push(path),
-            (false, false) => {}
+        if hidden {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            collect(&path, files)?;
+        } else if yaml && path.is_file() {
+            files.push(path);
         }
     }
     Ok(())

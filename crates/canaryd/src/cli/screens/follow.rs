@@ -45,7 +45,7 @@ fn stage_lines(report: &Report, stage: &StageView, width: usize, style: Style) -
         StageState::Failed => (Sign::Wrong, format!("failed after {observed} with {requests}")),
         StageState::Current => {
             let share = stage.observed.as_secs_f64() / stage.observe.as_secs_f64().max(0.001);
-            (Sign::Now, format!("now: {requests}, {observed} of {whole} {}", style.bar(share, 20)))
+            (Sign::Now, format!("now: {requests}, {observed} of {whole} {}", Style::bar(share, 20)))
         }
     };
     let mut lines = vec![format!("  {} {} {text}", style.sign(sign), pad(&words::share(stage.weight), 9))];

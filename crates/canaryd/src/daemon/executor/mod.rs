@@ -19,7 +19,7 @@ pub(crate) fn carry_out(house: &Arc<House>, cell: &Arc<Cell>, action: Action) {
     match action {
         Action::Route(intent) => cell.gateway.ask(intent),
         Action::EnsureSet(goal) => sets::ensure(house, cell, goal),
-        Action::RemoveSet { set, grace } => sets::remove(house, cell, set, grace),
+        Action::RemoveSet { set, grace } => sets::remove(house, cell, &set, grace),
         Action::SaveFailure { set, revision, reason } => failure::save(house, cell, set, revision, reason),
         Action::KeepImages { revision } => images::keep(house, cell, revision),
         Action::ForgetRevision { revision } => images::forget(house, cell, revision),

@@ -39,11 +39,6 @@ impl SetTasks {
         lock(&self.0).values().filter_map(|o| o.trouble.clone()).collect()
     }
 
-    /// Forgets operations on sets that are gone.
-    pub(crate) fn keep_only(&self, sets: &std::collections::BTreeSet<SetId>) {
-        lock(&self.0).retain(|set, op| op.task.is_some() || sets.contains(set));
-    }
-
     /// Whether this may start now: not while the same is under way, nor too soon after it failed.
     fn admits(&self, set: &SetId, wanted: &Wanted) -> bool {
         let mut operations = lock(&self.0);
@@ -114,8 +109,8 @@ pub(super) fn ensure(house: &Arc<House>, cell: &Arc<Cell>, goal: SetGoal) {
     cell.sets.begin(&set, wanted, task.abort_handle());
 }
 
-pub(super) fn remove(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, grace: Duration) {
-    if !cell.sets.admits(&set, &Wanted::Removed) {
+pub(super) fn remove(house: &Arc<House>, cell: &Arc<Cell>, set: &SetId, grace: Duration) {
+    if !cell.sets.admits(set, &Wanted::Removed) {
         return;
     }
     let (house, owner, key) = (Arc::clone(house), Arc::clone(cell), set.clone());
@@ -125,22 +120,21 @@ pub(super) fn remove(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, grace: Du
         house.observer.look(house.engine.as_ref()).await;
         owner.bell.ring();
     });
-    cell.sets.begin(&set, Wanted::Removed, task.abort_handle());
+    cell.sets.begin(set, Wanted::Removed, task.abort_handle());
 }
 
 /// The create body and everything else that the engine needs to know.
 fn plan_of(house: &House, cell: &Cell, goal: SetGoal) -> Result<SetPlan, String> {
     let desired = lock(&cell.wish).rollout.clone();
     let stored;
-    let rollout = match desired.as_deref().filter(|r| r.revision == goal.revision) {
-        Some(rollout) => rollout,
-        None => {
-            stored = house
-                .store
-                .revision(&cell.name, &goal.revision)
-                .ok_or_else(|| format!("the files of revision {} are gone", goal.revision))?;
-            &stored
-        }
+    let rollout = if let Some(rollout) = desired.as_deref().filter(|r| r.revision == goal.revision) {
+        rollout
+    } else {
+        stored = house
+            .store
+            .revision(&cell.name, &goal.revision)
+            .ok_or_else(|| format!("the files of revision {} are gone", goal.revision))?;
+        &stored
     };
     let component = rollout
         .component(&goal.component)
