@@ -121,12 +121,11 @@ async fn close(house: &Arc<House>) {
 
 async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> {
     let state_dir = std::path::absolute(&args.state)?;
-    let (state_dir, scratch) = match args.dry_run {
-        true => {
-            let scratch = Scratch::of(&state_dir).await?;
-            (scratch.dir().to_owned(), Some(scratch))
-        }
-        false => (state_dir, None),
+    let (state_dir, scratch) = if args.dry_run {
+        let scratch = Scratch::of(&state_dir).await?;
+        (scratch.dir().to_owned(), Some(scratch))
+    } else {
+        (state_dir, None)
     };
     let store = Store::open(&state_dir)?;
     let Opened { journal, epoch, instance } = Journal::open(&state_dir).await?;

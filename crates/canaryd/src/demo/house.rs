@@ -34,13 +34,13 @@ pub(crate) struct DemoHouse {
 }
 
 impl DemoHouse {
-    pub(super) fn new(args: &DemoArgs, endpoint: Endpoint) -> Result<Self> {
+    pub(super) fn new(args: &DemoArgs, endpoint: Endpoint) -> Self {
         let uid = rustix::process::getuid().as_raw();
         let app = args.app_image.clone().unwrap_or_else(|| "canaryd-demo".to_owned());
         let nginx_images =
             args.nginx_image.clone().map_or(NGINX_IMAGES.map(str::to_owned).to_vec(), |asked| vec![asked]);
         let dir = std::env::temp_dir().join(format!("canaryd-demo-{uid}"));
-        Ok(Self { dir, app_image: app, nginx_images, endpoint, daemon: None })
+        Self { dir, app_image: app, nginx_images, endpoint, daemon: None }
     }
 
     fn state(&self) -> PathBuf {
@@ -104,7 +104,7 @@ impl DemoHouse {
     }
 
     /// Writes the manifest of v1 and starts the daemon on it.
-    pub(super) async fn start(&mut self) -> Result<()> {
+    pub(super) fn start(&mut self) -> Result<()> {
         fs::create_dir_all(self.dir.join("manifests"))?;
         fs::create_dir_all(self.state())?;
         fs::write(self.manifest(), self.manifest_text())?;
@@ -169,7 +169,7 @@ spec:
         Ok(())
     }
 
-    pub(super) fn load(&self) -> Result<Load> {
+    pub(super) fn load() -> Result<Load> {
         let plan = LoadPlan {
             target: SocketAddr::from(([127, 0, 0, 1], PORT)),
             rate: 200.0,

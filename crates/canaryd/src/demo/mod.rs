@@ -27,7 +27,7 @@ const PORT: u16 = 18_080;
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
     let endpoint = local_endpoint(None)
         .context("the demo starts and stops containers, so it only runs against an engine on this host")?;
-    let mut house = DemoHouse::new(&args, endpoint)?;
+    let mut house = DemoHouse::new(&args, endpoint);
     house.clean().await?;
     if args.clean {
         say("what the demo left is gone");
@@ -48,9 +48,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
 
 async fn show(house: &mut DemoHouse) -> Result<Vec<Run>> {
     say("v1 is started behind a gateway on 127.0.0.1:18080 …");
-    house.start().await?;
+    house.start()?;
     house.install().await?;
-    let load = house.load()?;
+    let load = DemoHouse::load()?;
     say("v1 serves, and 200 requests a second come in (GET and POST, new and kept connections).\n");
     let mut runs = Vec::new();
     for scene in Scene::ALL {

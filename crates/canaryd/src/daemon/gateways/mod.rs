@@ -154,7 +154,7 @@ async fn urgent(mut wanted: watch::Receiver<Wanted>, goal: &Wanted) {
     };
     if wanted.wait_for(lowers).await.is_err() {
         // Nobody will want anything any more.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
