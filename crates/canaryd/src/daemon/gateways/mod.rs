@@ -3,6 +3,7 @@
 
 mod container;
 mod disk;
+mod drift;
 mod route;
 mod turn;
 

@@ -34,9 +34,9 @@ const SETTLING: Duration = Duration::from_secs(1);
 
 /// One gateway as its loop knows it.
 pub(super) struct Gateway {
-    house: Arc<House>,
-    cell: Arc<Cell>,
-    dir: PathBuf,
+    pub(super) house: Arc<House>,
+    pub(super) cell: Arc<Cell>,
+    pub(super) dir: PathBuf,
     secrets: Secrets,
     n: u64,
     live: Option<Live>,
@@ -45,6 +45,8 @@ pub(super) struct Gateway {
     /// What the live generation was rendered from; `None`: not known, compare the text.
     rendered_from: Option<Settings>,
     running: Option<Running>,
+    /// What the container was last compared with.
+    pub(super) compared: Option<canaryd_rollout::Gateway>,
     nginx: Option<NginxVersion>,
     lowered_offline: bool,
     old_workers: u32,
@@ -70,6 +72,7 @@ impl Gateway {
             attempt: None,
             rendered_from: None,
             running: None,
+            compared: None,
             nginx: None,
             lowered_offline: false,
             old_workers: 0,
@@ -159,6 +162,7 @@ impl Gateway {
         self.make_live(&rollout, wanted).await?;
         self.count_old_workers().await;
         self.rotate().await;
+        self.compare(&rollout, wanted).await;
         Ok(())
     }
 
@@ -254,7 +258,7 @@ impl Gateway {
         [Lane::Production, Lane::Canary].iter().filter_map(version).collect()
     }
 
-    fn settings(&self, rollout: &Rollout, intent: &Intent) -> Settings {
+    pub(super) fn settings(&self, rollout: &Rollout, intent: &Intent) -> Settings {
         Settings {
             rollout: self.cell.name.clone(),
             spec: rollout.gateway.clone(),
@@ -308,6 +312,7 @@ impl Gateway {
         let made = self.house.engine.ensure_gateway(&plan).await?;
         self.house.observer.look(self.house.engine.as_ref()).await;
         let ops_port = made.ops_port.context("the gateway published no ops port")?;
+        self.compared = None;
         self.adopt(Running { id: made.id, pid: made.pid, ops_port, started_at: made.started_at }).await;
         self.confirm().await
     }
