@@ -109,11 +109,11 @@ fn published(settings: &Settings) -> Vec<PublishedPort> {
     listens.chain(exposed).map(|(container, address, host)| PublishedPort { container, address, host }).collect()
 }
 
-/// Digest of what is fixed at creation.
+/// Digest of what is fixed at creation; networks are not, they are joined later as well.
 fn fixed_hash(plan: &GatewayPlan) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
-    let fixed = (&plan.image_id, &plan.user, &plan.entrypoint, &plan.binds, &plan.ports, &plan.networks, &plan.aliases);
+    let fixed = (&plan.image_id, &plan.user, &plan.entrypoint, &plan.binds, &plan.ports, &plan.aliases);
     hash.update(format!("{fixed:?}"));
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
