@@ -199,7 +199,9 @@ async fn rollback_offline_after_the_lane_swap_changes_nothing_and_names_undo() {
     assert!(code != 0 && why.contains("undo"), "{code}: {said}{why}");
     assert_eq!(current(), before);
     scene.host.run().await;
-    scene.stays(Duration::from_secs(1), "v2 is in production", |r| r.production.as_ref().unwrap().version == "v2").await;
+    scene
+        .stays(Duration::from_secs(1), "v2 is in production", |r| r.production.as_ref().unwrap().version == "v2")
+        .await;
     expect_users_unharmed(&scene);
 }
 
