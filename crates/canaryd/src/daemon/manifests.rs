@@ -60,7 +60,7 @@ async fn look(house: &Arc<House>, source: &Arc<DirectorySource>) {
         let source = Arc::clone(source);
         match tokio::task::spawn_blocking(move || source.list()).await {
             Ok(listing) => listing,
-            Err(_) => return,
+            Err(error) => return tracing::error!(%error, "the manifests cannot be listed; what was in force stays"),
         }
     };
     lock(&house.book).update(&as_look(listing), Timestamp::now());
@@ -130,6 +130,8 @@ async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Pa
             if changed {
                 cell.bell.ring();
                 cell.gateway.look_again();
+                let house = Arc::clone(house);
+                house.tasks.clone().spawn(async move { super::drift::look(&house, &cell).await });
             }
             changed
         }
