@@ -190,7 +190,7 @@ mod tests {
 
     fn validated(files: &[&Path]) -> Result<Exit, Failure> {
         let files = files.iter().map(|f| (*f).to_owned()).collect();
-        validate(ValidateArgs { files, vars: VarFlags::default(), output: OutputFormat::default() }, &common())
+        validate(&ValidateArgs { files, vars: VarFlags::default(), output: OutputFormat::default() }, &common())
     }
 
     #[test]
