@@ -1,12 +1,11 @@
-//! What is not as the manifest says and stays so: tags that name other content now than when their manifest was taken
-//! over, and a gateway whose container was made for other settings. Shown, never acted on: a tag is resolved once per
-//! change of its manifest, and what is fixed when a container is made changes only with a gap that somebody wanted.
+//! Tags that name other content now than when their manifest was taken over: shown, never acted on. A tag is resolved
+//! once per change of its manifest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canaryd_rollout::{ImageState, Rollout};
+use canaryd_rollout::ImageState;
 
 use super::bells::lock;
 use super::house::{Cell, House};
@@ -29,11 +28,11 @@ pub(crate) async fn run(house: Arc<House>) {
     }
 }
 
-/// Looks at the tags and the gateway of one rollout.
+/// Looks at the tags of one rollout.
 pub(crate) async fn look(house: &House, cell: &Cell) {
     let Some(rollout) = lock(&cell.wish).rollout.clone() else { return };
     let mut found = BTreeMap::new();
-    for reference in rollout.images.keys().chain([&rollout.gateway.image]) {
+    for reference in rollout.images.keys() {
         match house.engine.image(reference).await {
             Ok(Some(image)) => _ = found.insert(reference.clone(), image.id),
             Ok(None) => {}
@@ -41,27 +40,12 @@ pub(crate) async fn look(house: &House, cell: &Cell) {
             Err(_) => return,
         }
     }
-    let mut notes = moved(&rollout.images, &found);
-    notes.extend(outdated(house, &rollout, &found));
+    let notes = moved(&rollout.images, &found);
     let mut wish = lock(&cell.wish);
-    if wish.notes != notes {
-        wish.notes = notes;
+    if wish.moved_tags != notes {
+        wish.moved_tags = notes;
         cell.bell.ring();
     }
-}
-
-/// What to say about a gateway's container that was made for other settings.
-fn outdated(house: &House, rollout: &Rollout, found: &BTreeMap<String, String>) -> Option<String> {
-    let name = &rollout.name;
-    let observation = house.observer.seen().observation?;
-    let gateway = observation.gateways.iter().find(|gateway| gateway.rollout == *name)?;
-    let image = found.get(&rollout.gateway.image)?.clone();
-    super::gateways::is_outdated(&gateway.spec_hash, rollout, &house.store.gateway_dir(name), image).then(|| {
-        format!(
-            "the gateway's container was made for another image, listen, expose, networks or aliases than the manifest has now, and keeps them; docker rm -f {} lets it be made anew (nobody is answered for about a second)",
-            gateway.name
-        )
-    })
 }
 
 /// What to say about tags that were moved.

@@ -105,6 +105,8 @@ pub(crate) struct Wish {
     pub(crate) gone: Option<(Timestamp, bool)>,
     /// Facts for the report: drift, ignored newer manifest.
     pub(crate) notes: Vec<String>,
+    /// Tags that name other content now than when the manifest was taken over.
+    pub(crate) moved_tags: Vec<String>,
 }
 
 impl House {

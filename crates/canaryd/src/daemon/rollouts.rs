@@ -220,7 +220,10 @@ fn files_of(house: &House, report: &Report, before: Option<&Report>) -> Option<S
 
 fn publish(house: &House, cell: &Cell, report: Option<Report>) {
     let Some(mut report) = report else { return };
-    report.notes.extend(lock(&cell.wish).notes.iter().cloned());
+    {
+        let wish = lock(&cell.wish);
+        report.notes.extend(wish.notes.iter().chain(&wish.moved_tags).cloned());
+    }
     if let Some(problems) = lock(&house.unresolved).get(&cell.name) {
         let first = problems.first().and_then(|p| p.lines().next()).unwrap_or_default();
         report.notes.push(format!("a newer manifest is ignored: {first}"));

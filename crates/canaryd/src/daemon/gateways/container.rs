@@ -1,6 +1,5 @@
 //! The gateway's container: its plan, and its master process as the link needs it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +9,6 @@ use canaryd_engine::{Bind, Engine, GatewayPlan, PublishedPort, Signal};
 use canaryd_gateway::container::{CONF_DIR, LOG_DIR, Ports, argv, test_argv};
 use canaryd_gateway::{NginxVersion, Settings};
 use canaryd_link::Master;
-use canaryd_rollout::Rollout;
 use jiff::Timestamp;
 
 /// The container as it runs now.
@@ -100,24 +98,6 @@ pub(super) fn plan_of(settings: &Settings, dir: &Path, image_id: String) -> Gate
     };
     plan.spec_hash = fixed_hash(&plan);
     plan
-}
-
-/// Whether a container with this hash was made for something else than the manifest asks for now.
-pub(crate) fn is_outdated(spec_hash: &str, rollout: &Rollout, dir: &Path, image_id: String) -> bool {
-    // What is fixed at creation depends on no secret and on no traffic.
-    let settings = Settings {
-        rollout: rollout.name.clone(),
-        spec: rollout.gateway.clone(),
-        app_port: rollout.app.port.unwrap_or(80),
-        mode: None,
-        versions: BTreeMap::new(),
-        ops_token: String::new(),
-        force_token: None,
-        client_salt: String::new(),
-        nginx: NginxVersion::new(0, 0, 0),
-        relay_subnet: String::new(),
-    };
-    plan_of(&settings, dir, image_id).spec_hash != spec_hash
 }
 
 fn published(settings: &Settings) -> Vec<PublishedPort> {

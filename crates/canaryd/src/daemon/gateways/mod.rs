@@ -7,8 +7,6 @@ mod drift;
 mod route;
 mod turn;
 
-pub(crate) use container::is_outdated;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
