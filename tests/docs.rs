@@ -168,3 +168,32 @@ fn every_field_of_a_manifest_is_described() {
         "docs/manifest.md is not up to date: run this test with UPDATE_DOCS=1"
     );
 }
+
+/// Parts of a message that say the same on every machine: without names, numbers and what is left out.
+fn fixed_parts(message: &str) -> impl Iterator<Item = &str> {
+    message.split(['…', '`']).flat_map(|part| part.split("NAME")).map(str::trim).filter(|part| part.len() >= 10)
+}
+
+#[test]
+fn every_message_that_operations_explains_is_one_of_ours() {
+    let mut sources = String::new();
+    read_sources(&root().join("crates"), &mut sources);
+    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (_, table) = text.split_once("| it says |").expect("there is a table of messages");
+    let messages: Vec<&str> = table.lines().skip(2).filter_map(|row| row.split('|').nth(1)).collect();
+    assert!(messages.len() > 10, "{messages:?}");
+    let unknown: Vec<&str> =
+        messages.iter().flat_map(|m| fixed_parts(m)).filter(|part| !sources.contains(part)).collect();
+    assert!(unknown.is_empty(), "nobody says this any more: {unknown:#?}");
+}
+
+fn read_sources(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
