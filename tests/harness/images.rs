@@ -43,6 +43,7 @@ pub fn demo_image(name: &str, version: &str, env: &[(&str, &str)]) -> String {
 }
 
 /// Makes healthy images of these versions; answers the repository.
+#[must_use]
 pub fn good_images(name: &str, versions: &[&str]) -> String {
     for version in versions {
         demo_image(name, version, &[]);
