@@ -1,6 +1,7 @@
 //! Ways off on a real engine under constant load: a person's word in every phase, with and without a daemon, and what
 //! others do to canary and gateway, which is nobody's blame.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stdout, reason = "figures of a test are for whoever runs it")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,6 +1,7 @@
 //! Bad versions on a real engine under constant load: whatever is wrong with one, it is taken off by itself, production
 //! is not touched, what it said is kept, and it does not come back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stdout, reason = "figures of a test are for whoever runs it")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -128,9 +128,8 @@ fn typed(value: &Value) -> String {
         (Some("boolean"), _) => "`true` or `false`".to_owned(),
         (Some("integer"), _) => match (value["minimum"].as_i64(), most(value)) {
             (Some(least), Some(most)) => format!("{least} to {most}"),
-            (Some(i64::MIN), None) => "whole number".to_owned(),
+            (Some(i64::MIN), None) | (None, _) => "whole number".to_owned(),
             (Some(least), None) => format!("whole number from {least}"),
-            (None, _) => "whole number".to_owned(),
         },
         (Some("number"), _) if value["maximum"] == 100 => "number of percent".to_owned(),
         (Some("number"), _) => "number".to_owned(),
