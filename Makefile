@@ -38,4 +38,5 @@ run-tests: lint deny
 	scripts/nginx-image.sh
 	scripts/images.sh
 	scripts/registry.sh
+	cargo build --locked --workspace --all-targets
 	cargo nextest run --locked --workspace
