@@ -24,6 +24,9 @@ pub(crate) struct Member {
     pub(crate) born: bool,
     /// It was healthy once.
     pub(crate) ready: bool,
+    /// Start of the life in which it was last seen healthy.
+    #[serde(default)]
+    pub(crate) proven: Option<Timestamp>,
     /// Its latest exit that was dealt with.
     pub(crate) seen: Option<Timestamp>,
     /// Exits by itself before it was healthy (or since its set is held).
@@ -50,7 +53,7 @@ impl Crew {
     }
 
     pub(crate) fn add(&mut self, ordinal: u32) {
-        let member = Member { wish: Wish::Running, born: false, ready: false, seen: None, exits: 0 };
+        let member = Member { wish: Wish::Running, born: false, ready: false, proven: None, seen: None, exits: 0 };
         self.members.insert(ordinal, member);
     }
 

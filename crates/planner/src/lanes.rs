@@ -14,10 +14,10 @@ use canaryd_rollout::{SetId, Weight};
 use jiff::SignedDuration;
 
 use crate::action::Action;
-use crate::crew::Crew;
+use crate::crew::{Crew, Member};
 use crate::release::Release;
 use crate::trial::Kind;
-use crate::turn::{Turn, is_healthy, is_running};
+use crate::turn::{Turn, is_healthy, is_presumed_healthy, is_running};
 use crate::world::{Health, Replica};
 
 /// After a revert, old NGINX workers are waited for at most this long.
@@ -48,7 +48,23 @@ impl Turn<'_> {
         if self.memory.deletion.is_some() {
             return Some((Traffic::Nobody, Lanes::new()));
         }
+        if !self.engine_answers() && self.world.sets.is_empty() {
+            return self.wish_unseen();
+        }
         Some(self.split(self.production_endpoints(), self.canary_endpoints()))
+    }
+
+    /// Before the engine was asked for the first time nothing is known of any container: what was asked for stays, and the
+    /// canary's share can only fall.
+    fn wish_unseen(&self) -> Option<(Traffic, Lanes)> {
+        let asked = self.memory.asked.as_ref()?;
+        let traffic = match asked.traffic {
+            Traffic::Split { canary } if !asked.lane(Lane::Production).is_empty() => {
+                Traffic::Split { canary: canary.min(self.wanted_weight()) }
+            }
+            unchanged @ (Traffic::Nobody | Traffic::Split { .. }) => unchanged,
+        };
+        Some((traffic, asked.lanes.clone()))
     }
 
     fn split(&self, production: Vec<Endpoint>, canary: Vec<Endpoint>) -> (Traffic, Lanes) {
@@ -93,19 +109,20 @@ impl Turn<'_> {
     fn endpoints(&self, release: &Release, crew: Option<&Crew>, serves: bool) -> Vec<Endpoint> {
         let Some(crew) = crew else { return Vec::new() };
         let port = release.app().and_then(|a| a.port).unwrap_or(80);
-        let choose = |fits: &dyn Fn(&Replica) -> bool| -> Vec<Endpoint> {
-            let replicas = crew.running().filter_map(|(o, _)| self.replica(&crew.set, o)).filter(|r| fits(r));
+        let choose = |fits: &dyn Fn(&Member, &Replica) -> bool| -> Vec<Endpoint> {
+            let seen = crew.running().filter_map(|(o, m)| Some((m, self.replica(&crew.set, o)?)));
+            let replicas = seen.filter(|(m, r)| fits(m, r)).map(|(_, r)| r);
             let endpoint =
                 |r: &Replica| r.addr.map(|addr| Endpoint { set: crew.set.clone(), ordinal: r.ordinal, addr, port });
             replicas.filter_map(endpoint).collect()
         };
-        let was_healthy = |r: &Replica| is_running(r) && matches!(r.health, Health::Unhealthy { .. });
-        let mut endpoints = choose(&is_healthy);
+        let was_healthy = |_: &Member, r: &Replica| is_running(r) && matches!(r.health, Health::Unhealthy { .. });
+        let mut endpoints = choose(&|m, r| is_healthy(r) || is_presumed_healthy(m, r));
         if endpoints.is_empty() {
             endpoints = choose(&was_healthy);
         }
         if endpoints.is_empty() && serves {
-            endpoints = choose(&is_running);
+            endpoints = choose(&|_, r| is_running(r));
         }
         endpoints.sort();
         endpoints

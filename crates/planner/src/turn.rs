@@ -6,7 +6,7 @@ use canaryd_rollout::{Component, ComponentName, ImageState, Rollout, SetId, Weig
 use jiff::{SignedDuration, Timestamp};
 
 use crate::action::{Action, Answer};
-use crate::crew::{Crew, Crews, Wish, count};
+use crate::crew::{Crew, Crews, Member, Wish, count};
 use crate::memory::Memory;
 use crate::phase::Phase;
 use crate::report::{Event, Severity, Waiting};
@@ -258,6 +258,7 @@ fn look_at(crew: &mut Crew, view: Option<&SetView>) {
         let replica = find(*ordinal);
         member.born |= replica.is_some();
         member.ready |= replica.is_some_and(is_healthy);
+        member.proven = replica.filter(|r| is_healthy(r)).map_or(member.proven, |r| r.started_at);
         let settled = match member.wish {
             Wish::Removed | Wish::Leaving => true,
             Wish::Stopped => member.born,
@@ -289,6 +290,12 @@ pub(crate) fn occupies(replica: &Replica) -> bool {
         RunState::Running | RunState::Paused | RunState::Restarting => true,
         RunState::Created | RunState::Exited => false,
     }
+}
+
+/// Whether it was proven well in this very life and was not probed since: canaryd has just started.
+pub(crate) fn is_presumed_healthy(member: &Member, replica: &Replica) -> bool {
+    let unprobed = replica.health == Health::Starting { last: None };
+    is_running(replica) && unprobed && member.proven.is_some() && member.proven == replica.started_at
 }
 
 pub(crate) fn is_healthy(replica: &Replica) -> bool {

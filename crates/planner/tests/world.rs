@@ -321,6 +321,30 @@ fn a_newer_version_supersedes_the_one_on_trial() {
     sim.quiet();
 }
 
+#[test]
+fn a_daemon_that_has_just_started_asks_for_the_traffic_that_was_there() {
+    let mut sim = installed();
+    sim.ask("v2", "00000000a2");
+    sim.at_weight(25);
+    let before = sim.world.gateway.live.clone().unwrap().intent;
+    let seen = std::mem::take(&mut sim.world.sets);
+    let gateway = std::mem::take(&mut sim.world.gateway);
+    sim.world.engine.unreachable = Some("not asked yet".to_owned());
+    sim.tick();
+    let asked = sim.world.gateway.live.clone().unwrap().intent;
+    assert_eq!((&asked.traffic, &asked.lanes), (&before.traffic, &before.lanes), "nothing is known: nothing changes");
+
+    sim.world.engine.unreachable = None;
+    sim.world.gateway = gateway;
+    sim.world.sets = seen;
+    for replica in sim.world.sets.iter_mut().flat_map(|s| &mut s.replicas) {
+        replica.health = canaryd_planner::Health::Starting { last: None };
+    }
+    sim.tick();
+    let actions = &sim.last.as_ref().unwrap().actions;
+    assert!(!actions.iter().any(|a| matches!(a, Action::Route(_))), "nothing was probed yet: {actions:?}");
+}
+
 /// A rollout of so many replicas.
 fn sized(version: &str, revision: &str, replicas: u32) -> Desired {
     let mut rollout = rollout(version, revision);
