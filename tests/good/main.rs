@@ -9,7 +9,8 @@ mod workers;
 
 use std::time::{Duration, Instant};
 
-use canaryd_e2e::{Container, Host, Manifest, PATIENCE, good_images};
+use canaryd_e2e::{Container, Generation, Host, Manifest, PATIENCE, good_images};
+use canaryd_gateway::Lane;
 use canaryd_planner::Report;
 use canaryd_rollout::Weight;
 
@@ -24,6 +25,12 @@ fn percent(text: &str) -> Weight {
 
 fn ids(containers: &[Container]) -> Vec<&str> {
     containers.iter().map(|c| c.id.as_str()).collect()
+}
+
+/// Whether a configuration has the replicas that its weight needs, of so many in production.
+fn has_capacity(step: &Generation, production: u32) -> bool {
+    let needed = (step.weight().share() * f64::from(production)).ceil();
+    f64::from(u32::try_from(step.replicas(Lane::Canary)).expect("a few")) >= needed
 }
 
 /// Waits until the containers of one version of a component are as described.

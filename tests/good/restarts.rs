@@ -28,7 +28,7 @@ async fn survives(name: &str, port: u16, kill: bool) {
     let ended = host.expect_outcome(name, "v2", Outcome::Promoted).await;
     traffic.flawless().await;
 
-    assert_eq!(weights(&host.generations(name)), [0.0, 1.0, 5.0, 25.0, 100.0, 0.0], "{ended:?}");
+    assert_eq!(weights(&host.generations(name)), ["0", "1", "5", "25", "100", "0"], "{ended:?}");
     let history = host.events(name).await;
     let entered: Vec<_> = history.iter().filter(|e| e.kind == "stage-entered" && e.message.starts_with("v2")).collect();
     assert_eq!(entered.len(), 4, "no stage is observed twice: {entered:#?}");

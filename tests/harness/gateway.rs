@@ -92,10 +92,10 @@ impl Host {
     }
 }
 
-/// The weights that a gateway went through, without repetitions.
+/// The weights that a gateway went through, in percent, without repetitions.
 #[must_use]
-pub fn weights(generations: &[Generation]) -> Vec<f64> {
-    let mut weights: Vec<f64> = generations.iter().map(|g| g.weight().share() * 100.0).collect();
+pub fn weights(generations: &[Generation]) -> Vec<String> {
+    let mut weights: Vec<String> = generations.iter().map(|g| g.weight().to_string()).collect();
     weights.dedup();
     weights
 }
