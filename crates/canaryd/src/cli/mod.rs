@@ -50,7 +50,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Some(command) = cli.command else {
         let args = DaemonArgs::from_flags(cli.daemon, &cli.common, &Surroundings::find())?;
         log_to_stderr(args.log);
-        return crate::daemon::run(args).await.map_err(|e| Failure::new(Exit::NoDaemon, format!("{e:#}")));
+        return crate::daemon::run(args).await.map_err(|e| Failure::new(why_not_started(&e), format!("{e:#}")));
     };
     if !cli.daemon.watch.is_empty() {
         return Err(Failure::usage("--watch before a command starts the daemon: run them one by one"));
@@ -59,6 +59,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         return crate::demo::run(args).await.map_err(|e| Failure::new(Exit::No, format!("{e:#}")));
     }
     obey(command, &cli.common).await.map(ExitCode::from)
+}
+
+/// An engine that cannot be used may come; everything else is for whoever wrote the command to mend.
+fn why_not_started(error: &anyhow::Error) -> Exit {
+    if error.chain().any(|cause| cause.is::<canaryd_engine::EngineError>()) { Exit::NoDaemon } else { Exit::Usage }
 }
 
 async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
