@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use canaryd_planner::{Answer, Command};
-use canaryd_rollout::RolloutName;
+use canaryd_rollout::{RolloutName, nearest};
 use futures::StreamExt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -287,7 +287,10 @@ impl Api {
         let names: Vec<&str> = page.rollouts.iter().map(|r| r.name.as_str()).collect();
         let hint = match names.as_slice() {
             [] => "there is no rollout yet; canaryd status shows how to begin".to_owned(),
-            names => format!("rollouts here: {}", names.join(", ")),
+            names => match nearest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean {near}? rollouts here: {}", names.join(", ")),
+                None => format!("rollouts here: {}", names.join(", ")),
+            },
         };
         let error = format!("there is no rollout {name:?} on {}", page.host);
         Refused::new(StatusCode::NOT_FOUND, error, Some(hint))

@@ -44,6 +44,7 @@ pub use revision::{FORMAT, known_formats, revision_in};
 pub use schema::schema;
 pub use set_version::{SetVersionError, set_version};
 pub use spec::*;
+pub use suggest::nearest;
 
 #[cfg(test)]
 mod manifest_tests;

@@ -1,7 +1,8 @@
 //! "Did you mean": the nearest of some names.
 
 /// The candidate that a person most probably meant, if any is near enough.
-pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |t: &str| t.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let wanted = plain(written);
     let near = 1 + wanted.len() / 4;
