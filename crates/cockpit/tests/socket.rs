@@ -53,6 +53,7 @@ fn report(name: &str, sentence: &str) -> Report {
         paused: None,
         manual: None,
         outcome: None,
+        unmet: None,
         replicas: BTreeMap::new(),
     }
 }

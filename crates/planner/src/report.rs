@@ -59,8 +59,29 @@ pub struct Report {
     pub manual: Option<String>,
     /// How the last rollout ended.
     pub outcome: Option<OutcomeView>,
+    /// Why what the manifest asks for does not come by itself.
+    #[serde(default)]
+    pub unmet: Option<Unmet>,
     /// Replicas per component and lane: (healthy, running, wanted).
     pub replicas: BTreeMap<ComponentName, BTreeMap<Lane, ReplicaCount>>,
+}
+
+/// Why what the manifest asks for does not come by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum Unmet {
+    /// It was taken off, and is not tried again until `retry` or new content.
+    Blocked {
+        /// The version that is asked for.
+        version: String,
+        /// Why it was taken off.
+        why: String,
+    },
+    /// It cannot be used; what was in force stays.
+    Ignored {
+        /// Place and mistake.
+        why: String,
+    },
 }
 
 /// One version.

@@ -7,8 +7,8 @@ use canaryd_rollout::{ComponentName, Weight};
 
 use crate::crew::{Crews, count};
 use crate::phase::Phase;
-use crate::release::Release;
-use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoView, VersionView, Waiting};
+use crate::release::{Blocked, Release};
+use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoView, Unmet, VersionView, Waiting};
 use crate::turn::{Turn, is_running};
 
 impl Turn<'_> {
@@ -46,6 +46,7 @@ impl Turn<'_> {
                 .map(|p| format!("by {} since {}: {}", p.by.as_deref().unwrap_or("canaryd"), clock(p.at), p.why)),
             manual: memory.manual.as_ref().map(|m| format!("{} % by {} since {}", m.weight, m.by, clock(m.at))),
             outcome: memory.outcome.clone(),
+            unmet: self.blocked().map(|b| Unmet::Blocked { version: b.version.clone(), why: b.why.clone() }),
             replicas: self.replica_views(),
         })
     }
@@ -69,7 +70,7 @@ impl Turn<'_> {
             notes.push(format!("orphaned: its manifest is gone; canaryd delete {name} stops it"));
         }
         let Some(manifest) = self.manifest() else { return notes };
-        if let Some(blocked) = self.memory.blocked.iter().find(|b| b.is_asked_by(manifest)) {
+        if let Some(blocked) = self.blocked() {
             let production = self.production_version().unwrap_or_else(|| "none".to_owned());
             let why = &blocked.why;
             notes.push(format!(
@@ -85,6 +86,11 @@ impl Turn<'_> {
             notes.push("sticky traffic is judged per request for now".to_owned());
         }
         notes
+    }
+
+    fn blocked(&self) -> Option<&Blocked> {
+        let manifest = self.manifest()?;
+        self.memory.blocked.iter().find(|b| b.is_asked_by(manifest))
     }
 
     fn stage_views(&self) -> Vec<StageView> {

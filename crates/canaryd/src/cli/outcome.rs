@@ -1,10 +1,12 @@
 //! When a rollout that somebody waits for has ended, and how.
 
-use canaryd_planner::{Outcome, Report};
+use std::time::{Duration, Instant};
+
+use canaryd_planner::{Outcome, Report, Unmet};
 use canaryd_rollout::RevisionId;
 use jiff::Timestamp;
 
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::words::moves;
 
 /// What is waited for.
@@ -16,7 +18,12 @@ pub(crate) struct Asked {
     pub(crate) since: Option<Timestamp>,
     /// The revision that was seen on trial.
     pub(crate) revision: Option<RevisionId>,
+    /// The manifest was edited then: a mistake in it ends the waiting.
+    pub(crate) edited: Option<Instant>,
 }
+
+/// After an edit an old complaint may still stand for so long.
+const READ_BY_THEN: Duration = Duration::from_secs(3);
 
 impl Asked {
     /// Whether the state decides it. Remembers which revision is on trial.
@@ -41,6 +48,25 @@ impl Asked {
             (Some(version), _) => (&production.version == version).then_some(Exit::Yes),
             (None, None) => Some(report.outcome.as_ref().map_or(Exit::Yes, |end| code(end.outcome))),
             (None, Some(revision)) => (&production.revision == revision).then_some(Exit::Yes),
+        }
+    }
+
+    /// Why waiting any longer is of no use.
+    pub(crate) fn hopeless(&self, report: &Report) -> Option<Failure> {
+        let name = &report.name;
+        match report.unmet.as_ref()? {
+            Unmet::Blocked { version, why } => {
+                let message = format!("{version} was taken off ({why}) and is not tried again by itself");
+                (self.version.as_ref() == Some(version) && !moves(report)).then(|| {
+                    Failure::new(Exit::No, message).hint(format!("if the cause lay elsewhere: canaryd retry {name}"))
+                })
+            }
+            Unmet::Ignored { why } => {
+                let message = format!("the manifest of {name} is not taken over: {why}");
+                self.edited
+                    .is_some_and(|edited| edited.elapsed() >= READ_BY_THEN)
+                    .then(|| Failure::usage(message).hint("mend it: the daemon takes it over by itself then"))
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use canaryd_rollout::{Draft, RolloutName, SourceText, parse};
+use canaryd_rollout::{Diagnostic, Draft, RolloutName, SourceText, parse};
 use jiff::Timestamp;
 
 /// A name counts as deleted after this long an absence from complete listings.
@@ -31,6 +31,8 @@ pub(crate) struct Book {
     entries: BTreeMap<RolloutName, Entry>,
     problems: BTreeMap<PathBuf, Vec<String>>,
     troubles: Vec<String>,
+    /// Why what the last look found for a name is not taken over, in one line.
+    ignored: BTreeMap<RolloutName, String>,
     /// Files of which nobody can tell which names they hold.
     opaque: BTreeMap<PathBuf, Opaque>,
     looks: u64,
@@ -148,12 +150,18 @@ impl Book {
         self.troubles.iter().chain(self.problems.values().flatten()).cloned().collect()
     }
 
+    /// Why a newer manifest of this name is not taken over, if there is one: place and mistake.
+    pub(crate) fn ignored(&self, name: &RolloutName) -> Option<&str> {
+        self.ignored.get(name).map(String::as_str)
+    }
+
     /// Takes a look in.
     pub(crate) fn update(&mut self, look: &Look, now: Timestamp) {
         let step = self.last.map_or(Duration::ZERO, |last| step_between(last, now));
         self.last = Some(now);
         self.looks += 1;
         self.problems.clear();
+        self.ignored.clear();
         self.troubles.clone_from(&look.troubles);
         let found = self.read(look);
         self.note_opaque(&found);
@@ -174,6 +182,7 @@ impl Book {
                 }
             }
         }
+        self.ignored.retain(|name, _| !found.drafts.contains_key(name));
         found
     }
 
@@ -182,6 +191,9 @@ impl Book {
         let parsed = parse(&source, &self.vars);
         for problem in &parsed.problems {
             self.tell(path, problem.render(false));
+        }
+        for problem in parsed.problems.iter().filter(|problem| problem.is_error()) {
+            self.ignore(path, problem);
         }
         for draft in parsed.drafts {
             found.drafts.entry(draft.name().clone()).or_default().push((path.to_owned(), draft));
@@ -192,6 +204,19 @@ impl Book {
                 continue;
             };
             found.broken.entry(name).or_default().push(format!("{}:{}", path.display(), broken.line));
+        }
+    }
+
+    /// The mistake keeps a name from changing: the one that it belongs to, or all that this file spoke for.
+    fn ignore(&mut self, path: &Path, problem: &Diagnostic) {
+        let why = format!("{}: {}", problem.place(), problem.message);
+        let spoken_for = self.entries.iter().filter(|(_, e)| e.file == path).map(|(name, _)| name);
+        let names: Vec<RolloutName> = match &problem.rollout {
+            Some(name) => vec![name.clone()],
+            None => spoken_for.cloned().collect(),
+        };
+        for name in names {
+            self.ignored.entry(name).or_insert_with(|| why.clone());
         }
     }
 
@@ -226,6 +251,7 @@ impl Book {
         });
         let places = candidates.iter().map(|(file, draft)| format!("{}:{}", file.display(), draft.line()));
         let places: Vec<String> = places.chain(broken.into_iter().flatten().cloned()).collect();
+        self.ignored.insert(name.clone(), format!("its name is in {}", places.join(" and ")));
         self.tell(&candidates[0].0, conflict(name, &places, in_force.as_deref()));
     }
 

@@ -46,6 +46,10 @@ fn tell_problems(house: &House, told: &mut Vec<String>) {
     if problems.is_empty() && !told.is_empty() {
         tracing::info!("every manifest can be read again");
     }
+    if *told != problems {
+        // Reports say what is ignored.
+        house.cells().iter().for_each(|cell| cell.bell.ring());
+    }
     *told = problems;
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canaryd_journal::NewEvent;
-use canaryd_planner::{Action, Event, Memory, Outcome, Plan, Report, Severity, Slots, plan};
+use canaryd_planner::{Action, Event, Memory, Outcome, Plan, Report, Severity, Slots, Unmet, plan};
 use jiff::Timestamp;
 
 use super::bells::lock;
@@ -224,9 +224,9 @@ fn publish(house: &House, cell: &Cell, report: Option<Report>) {
         let wish = lock(&cell.wish);
         report.notes.extend(wish.notes.iter().chain(&wish.moved_tags).cloned());
     }
-    if let Some(problems) = lock(&house.unresolved).get(&cell.name) {
-        let first = problems.first().and_then(|p| p.lines().next()).unwrap_or_default();
-        report.notes.push(format!("a newer manifest is ignored: {first}"));
+    if let Some(why) = why_ignored(house, cell) {
+        report.notes.push(format!("a newer manifest is ignored: {why}"));
+        report.unmet = Some(Unmet::Ignored { why });
     }
     let mut held = lock(&cell.report);
     report.files = files_of(house, &report, held.as_ref());
@@ -236,4 +236,13 @@ fn publish(house: &House, cell: &Cell, report: Option<Report>) {
     if changed {
         house.changed();
     }
+}
+
+fn why_ignored(house: &House, cell: &Cell) -> Option<String> {
+    if let Some(why) = lock(&house.book).ignored(&cell.name) {
+        return Some(why.to_owned());
+    }
+    let unresolved = lock(&house.unresolved);
+    let first = unresolved.get(&cell.name)?.first()?.lines().next()?;
+    Some(first.trim_start_matches("error: ").to_owned())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use canaryd_rollout::{Diagnostic, Inputs, SetVersionError, Severity, SourceText, parse, resolve, set_version};
 use jiff::Timestamp;
@@ -131,7 +132,8 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
     if !args.wait {
         return Ok(Exit::Yes);
     }
-    let asked = Asked { version: Some(args.version), since: (old != new).then_some(since), ..Asked::default() };
+    let (since, edited) = ((old != new).then_some(since), Some(Instant::now()));
+    let asked = Asked { version: Some(args.version), since, edited, ..Asked::default() };
     until_ended(&WaitArgs { name: args.name, version: None, timeout: args.timeout }, asked, common).await
 }
 

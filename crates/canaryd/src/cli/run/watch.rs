@@ -14,6 +14,9 @@ use crate::cli::screens::render_follow;
 use crate::cli::style::Style;
 use crate::cli::words;
 
+/// How often what was seen last is thought over.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// `canaryd follow`.
 pub(crate) async fn follow(args: FollowArgs, common: &Common) -> Result<Exit, Failure> {
     let client = daemon(common).await?;
@@ -58,19 +61,28 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
     let watching = async {
         let client = daemon(common).await?;
         let mut stream = client.follow(&args.name, None).await?;
-        while let Some(next) = stream.next().await {
-            match next? {
-                Followed::Event { .. } => {}
-                Followed::End { why } => return Err(Failure::new(Exit::NoDaemon, why)),
-                Followed::Report { report, .. } => {
-                    if let Some(exit) = asked.decide(&report) {
-                        put(&format!("{}: {}\n", report.name, report.sentence));
-                        return Ok(exit);
+        let mut seen = None;
+        loop {
+            match tokio::time::timeout(LOOK, stream.next()).await.map(Option::transpose) {
+                Ok(next) => match next? {
+                    Some(Followed::Event { .. }) => {}
+                    Some(Followed::End { why }) => return Err(Failure::new(Exit::NoDaemon, why)),
+                    Some(Followed::Report { report, .. }) => {
+                        if let Some(exit) = asked.decide(&report) {
+                            put(&format!("{}: {}\n", report.name, report.sentence));
+                            return Ok(exit);
+                        }
+                        seen = Some(report);
                     }
-                }
+                    None => return Err(Failure::new(Exit::NoDaemon, "the daemon went away")),
+                },
+                // Nothing new: what stands may have become certain meanwhile.
+                Err(_) => {}
+            }
+            if let Some(failure) = seen.as_deref().and_then(|report| asked.hopeless(report)) {
+                return Err(failure);
             }
         }
-        Err(Failure::new(Exit::NoDaemon, "the daemon went away"))
     };
     in_time(args.timeout, watching).await
 }
