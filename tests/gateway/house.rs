@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_e2e::http::{ask, get};
+use canaryd_e2e::http::{ask, get, until_steady};
 use canaryd_e2e::{Host, Manifest, NGINX, demo_image, docker, inspect, load};
 use canaryd_gateway::{Lane, force_value};
 use canaryd_planner::Verb;
@@ -165,6 +165,7 @@ async fn a_bad_snippet_is_refused_the_last_good_generation_goes_on_and_status_sa
     let with = |text: &str| manifest.clone().gateway(&format!("snippets: {{ location: \"{text}\" }}")).yaml();
     host.write("snip.yaml", &with("add_header X-Mine one;"));
     host.until_serving("gate-snip", "v1").await;
+    until_steady(22_320).await;
     let load = load(22_320, 50.0, true);
     assert_eq!(get(22_320, "/").await.header("X-Mine"), "one");
     host.write("snip.yaml", &with("no_such_directive on;"));

@@ -73,6 +73,11 @@ impl Host {
         }
     }
 
+    /// Other further arguments, from the next start on.
+    pub fn args(&mut self, args: &[&str]) {
+        self.args = args.iter().map(|a| (*a).to_owned()).collect();
+    }
+
     /// kill -9.
     pub async fn kill(&mut self) {
         let mut daemon = self.daemon.take().expect("a daemon runs");
@@ -303,7 +308,8 @@ fn rollout(name: &str) -> RolloutName {
 }
 
 /// The program under test, built beside the tests.
-fn canaryd() -> PathBuf {
+#[must_use]
+pub fn canaryd() -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let target = test.parent().and_then(Path::parent).expect("target/debug/deps");
     let program = target.join("canaryd");

@@ -33,6 +33,18 @@ pub async fn get(port: u16, path: &str) -> Answer {
     ask(port, &format!("GET {path}"), &[], b"").await.expect("an answer")
 }
 
+/// Waits until every new connection is served: for 100 ms after a change workers of the generation before still accept.
+pub async fn until_steady(port: u16) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let mut in_a_row = 0;
+    while in_a_row < 20 {
+        let served = ask(port, "GET /", &[], b"").await.is_ok_and(|answer| answer.status == 200);
+        in_a_row = if served { in_a_row + 1 } else { 0 };
+        assert!(std::time::Instant::now() < deadline, "port {port} does not serve steadily");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// One request (`"GET /path"`) on a connection of its own, with these headers; `Host` is set unless it is among them.
 ///
 /// # Errors

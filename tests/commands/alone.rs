@@ -1,0 +1,139 @@
+//! Without a daemon.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use canaryd_e2e::{Manifest, canaryd};
+use serde_json::Value;
+
+fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(canaryd());
+    let Output { status, stdout, stderr } = command
+        .args(args)
+        .args(["--socket", "nobody.sock"])
+        .env("XDG_STATE_HOME", dir)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn validate_tells_every_problem_with_its_place_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = Manifest::new("shop", "shop-app", "v1", 8080).yaml();
+    fs::write(dir.path().join("good.yaml"), &good).unwrap();
+    let bad = good
+        .replace("kind: Rollout", "kind: Rolout")
+        .replace("port: 8000", "prot: 8000")
+        .replace("replicas: 1", "replicas: some")
+        .replace("listen: 8080", "listen: 80800")
+        .replace("weight: 25,", "weight: 3,")
+        .replace("name: shop }", "name: blog }");
+    fs::write(dir.path().join("bad.yaml"), bad).unwrap();
+    let (code, out, err) = run(dir.path(), &["validate", "bad.yaml", "good.yaml"]);
+    assert_eq!(code, 2, "{out}{err}");
+    assert!(out.contains("ok: good.yaml: shop v1"), "{out}");
+    for word in ["Rolout", "prot", "80800", "stage weights must rise: 3 after 5", "replicas"] {
+        assert!(err.contains(word), "{word} is not told: {err}");
+    }
+    for place in ["bad.yaml:2:", "bad.yaml:8:5", "bad.yaml:9:", "bad.yaml:14:", "^", "hint:", "did you mean port?"] {
+        assert!(err.contains(place), "{place:?} is not told: {err}");
+    }
+    let (code, out, _) = run(dir.path(), &["validate", ".", "--output", "json"]);
+    let page: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &page["ok"], page["rollouts"][0]["name"].as_str()), (2, &Value::Bool(false), Some("shop")));
+    assert!(page["problems"].as_array().unwrap().len() >= 5, "{page:#}");
+    assert_eq!(run(dir.path(), &["validate", "good.yaml"]).0, 0);
+    fs::write(dir.path().join("twin.yaml"), good.replace("version: v1", "version: v2")).unwrap();
+    let (code, _, err) = run(dir.path(), &["validate", "good.yaml", "twin.yaml"]);
+    assert!(code == 2 && err.contains("rollout shop is in good.yaml as well"), "{err}");
+    let (code, _, err) = run(dir.path(), &["validate", "absent.yaml"]);
+    assert!(code == 2 && err.contains("absent.yaml"), "{err}");
+}
+
+#[test]
+fn schema_prints_the_committed_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema/rollout.schema.json");
+    let (code, out, _) = run(dir.path(), &["schema"]);
+    assert_eq!(code, 0);
+    assert_eq!(out, fs::read_to_string(committed).unwrap(), "canaryd schema > schema/rollout.schema.json");
+}
+
+#[test]
+fn without_a_daemon_each_command_says_that_users_are_served_and_how_to_start_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("m.yaml"), Manifest::new("shop", "shop-app", "v1", 8080).yaml()).unwrap();
+    let commands: [&[&str]; 18] = [
+        &["status"],
+        &["status", "shop", "--output", "json"],
+        &["plan", "m.yaml"],
+        &["set", "shop", "v2"],
+        &["follow", "shop"],
+        &["wait", "shop"],
+        &["events"],
+        &["logs", "shop"],
+        &["explain", "shop"],
+        &["advance", "shop"],
+        &["promote", "shop", "--reason", "a test"],
+        &["pause", "shop"],
+        &["resume", "shop"],
+        &["abort", "shop"],
+        &["undo", "shop"],
+        &["rollback", "shop"],
+        &["delete", "shop", "--yes"],
+        &["traffic", "shop", "5"],
+    ];
+    for args in commands {
+        let (code, out, err) = run(dir.path(), args);
+        assert_eq!((code, out.as_str()), (4, ""), "{args:?}: {err}");
+        for word in ["error: the daemon does not run", "nobody.sock", "serves as before", "hint:", "canaryd --watch"] {
+            assert!(err.contains(word), "{args:?}: {word:?} is not said: {err}");
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_with_what_would_be_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong: [(&[&str], &str); 9] = [
+        (&["statsu"], "status"),
+        (&["traffic", "shop", "101"], "100"),
+        (&["traffic", "shop", "1.234"], "two decimals"),
+        (&["wait", "shop", "--timeout", "5"], "90s"),
+        (&["promote", "shop"], "--reason"),
+        (&["status", "Not A Name"], "Not A Name"),
+        (&["delete", "shop"], "--yes"),
+        (&["logs", "shop", "--gateway", "--lane", "canary"], "--lane"),
+        (&["set", "shop"], "VERSION"),
+    ];
+    for (args, word) in wrong {
+        let (code, _, err) = run(dir.path(), args);
+        assert!(code == 2 && err.contains(word), "{args:?}: {code}, {word:?} is not said: {err}");
+    }
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_why_and_whose_fault_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("m")).unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let usage: [(&[&str], &str); 5] = [
+        (&["--state", "s"], "canaryd --watch DIR"),
+        (&["--watch", "m", "--state", "s", "--var", "novalue"], "NAME=VALUE"),
+        (&["--watch", "m", "--state", "file"], "file"),
+        (&["--watch", "m", "--state", "s", "--max-moving", "0"], "max-moving"),
+        (&["--watch", "m", "--state", "s", "status"], "one by one"),
+    ];
+    for (args, word) in usage {
+        let (code, _, err) = run(dir.path(), args);
+        assert!(code == 2 && err.contains(word), "{args:?}: {code}, {word:?} is not said: {err}");
+    }
+    let engine = ["--watch", "m", "--state", "s", "--docker-host", "unix:///nobody/docker.sock"];
+    let (code, _, err) = run(dir.path(), &engine);
+    assert!(code == 4 && err.contains("/nobody/docker.sock"), "{code}: {err}");
+}
