@@ -65,6 +65,8 @@ pub(crate) fn turn(house: &Arc<House>, cell: &Arc<Cell>, memory: &Memory, slots:
     }
     if let Some(report) = &mut decided.report {
         report.notes.push("simulated (dry run)".to_owned());
+        // It takes no commands.
+        report.can.clear();
     }
     decided
 }
