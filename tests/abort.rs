@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use canaryd_e2e::{Host, Manifest, Registry, Scene, demo_image, docker, free_port, inspect, promised};
+use canaryd_e2e::{
+    Host, Manifest, Registry, Scene, demo_image, docker, free_port, inspect, promised, remove_leftovers,
+};
 use canaryd_planner::{Outcome, Verb, Waiting};
 use canaryd_rollout::Weight;
 use rusqlite::Connection;
@@ -42,6 +44,7 @@ async fn an_abort_of_a_start_that_hangs_is_answered_within_a_second_and_its_cont
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abort_of_the_first_version_leaves_nothing_that_runs() {
+    remove_leftovers("abort-first");
     let host = Host::start().await;
     let manifest =
         Manifest::new("abort-first", &demo_image("abort-first", "v1", &[("NEVER_LISTEN", "1")]), "v1", free_port());
@@ -200,6 +203,7 @@ async fn rollback_offline_after_the_lane_swap_changes_nothing_and_names_undo() {
     assert!(code != 0 && why.contains("undo"), "{code}: {said}{why}");
     assert_eq!(current(), before);
     scene.host.run().await;
+    scene.host.until_serving(&scene.name, "v2").await;
     scene
         .stays(Duration::from_secs(1), "v2 is in production", |r| r.production.as_ref().unwrap().version == "v2")
         .await;

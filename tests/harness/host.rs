@@ -294,7 +294,7 @@ impl Drop for Host {
 }
 
 /// Removes what a killed run of the same test left: its containers and its network.
-fn remove_leftovers(name: &str) {
+pub fn remove_leftovers(name: &str) {
     let label = format!("label=io.canaryd.rollout={name}");
     for id in docker(&["ps", "-aq", "--filter", &label]).lines() {
         let _ = std::process::Command::new("docker").args(["rm", "-f", "-v", id]).output();

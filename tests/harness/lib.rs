@@ -19,7 +19,7 @@ mod traffic;
 pub use deaths::Deaths;
 pub use docker::{Container, container_ids, containers, docker, inspect};
 pub use gateway::{Drawn, Generation, assert_fair, weights};
-pub use host::{Host, PATIENCE, canaryd, load};
+pub use host::{Host, PATIENCE, canaryd, load, remove_leftovers};
 pub use images::{NGINX, demo_image, good_images};
 pub use manifest::Manifest;
 pub use registry::Registry;

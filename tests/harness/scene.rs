@@ -10,8 +10,8 @@ use canaryd_planner::Report;
 use canaryd_probe::{Load, LoadReport};
 
 use crate::deaths::Deaths;
-use crate::docker::{docker, inspect};
-use crate::host::{Host, PATIENCE, load};
+use crate::docker::inspect;
+use crate::host::{Host, PATIENCE, load, remove_leftovers};
 use crate::http;
 use crate::images::demo_image;
 use crate::manifest::Manifest;
@@ -66,17 +66,6 @@ pub fn promised(seconds: f64) -> f64 {
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("it has one").port()
-}
-
-/// What a run that was killed left of this scene: its daemon is gone, its network would be in the way.
-fn remove_leftovers(name: &str) {
-    let label = format!("label=io.canaryd.rollout={name}");
-    for id in docker(&["ps", "-aq", "--filter", &label]).lines() {
-        let _ = docker(&["rm", "-f", "-v", id]);
-    }
-    for id in docker(&["network", "ls", "-q", "--filter", &format!("name=^canaryd-{name}$")]).lines() {
-        let _ = docker(&["network", "rm", id]);
-    }
 }
 
 /// NGINX's old workers, which know of no production yet, accept connections for a moment longer.
