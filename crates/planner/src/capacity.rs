@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use canaryd_rollout::{CanaryReplicas, Component, ComponentName, Order, Weight};
 
-use crate::crew::{Crew, Wish};
+use crate::crew::{Crew, Member, Wish};
 use crate::report::Waiting;
 use crate::trial::Kind;
 use crate::turn::Turn;
@@ -148,9 +148,10 @@ impl Turn<'_> {
 
     /// Those that left their lane are removed once they are drained.
     fn let_go(&mut self, component: &Component, crew: &mut Crew) {
-        let leaving: Vec<u32> = crew.with(Wish::Leaving).map(|(o, _)| o).collect();
-        for ordinal in leaving {
-            if self.is_drained(&crew.set, Some(ordinal), component.stop.drain) {
+        let drained = |o, m: &Member| self.is_drained(&crew.set, o, m, component.stop.drain);
+        let leaving: Vec<(u32, bool)> = crew.with(Wish::Leaving).map(|(o, m)| (o, drained(o, m))).collect();
+        for (ordinal, drained) in leaving {
+            if drained {
                 crew.want(ordinal, Wish::Removed);
             } else {
                 self.wait_drain(self.world.gateway.old_workers, component.stop.drain);

@@ -20,10 +20,33 @@ impl Turn<'_> {
     /// Answers every command in the inbox; then what was done without the daemon.
     pub(crate) fn heed_commands(&mut self) -> Option<Did> {
         let mut did = None;
+        self.answer_all(|turn, command| turn.stale(command).map_or_else(|| turn.obey(command, &mut did), Err));
+        did.or_else(|| self.heed_offline())
+    }
+
+    /// While everything is being removed there is nothing left to decide.
+    pub(crate) fn refuse_commands(&mut self) {
+        self.answer_all(|_, command| match command.verb {
+            Verb::Delete => Ok("everything of this rollout is being stopped and removed".to_owned()),
+            Verb::Advance
+            | Verb::Promote { .. }
+            | Verb::Pause
+            | Verb::Resume
+            | Verb::Abort
+            | Verb::Undo
+            | Verb::Rollback
+            | Verb::Retry
+            | Verb::Restart
+            | Verb::Traffic { .. } => Err("it is being deleted; once that is done, retry starts it again".to_owned()),
+        });
+    }
+
+    /// Empties the inbox. A command that was answered before is answered as before, and does nothing.
+    fn answer_all(&mut self, mut reply: impl FnMut(&mut Self, &Command) -> Reply) {
         for command in std::mem::take(&mut self.memory.inbox) {
             let known = self.memory.answers.iter().find(|a| a.id == command.id).cloned();
             let answer = known.unwrap_or_else(|| {
-                let reply = self.stale(&command).map_or_else(|| self.obey(&command, &mut did), Err);
+                let reply = reply(self, &command);
                 let accepted = reply.is_ok();
                 let message = reply.unwrap_or_else(|refusal| refusal);
                 Answer { id: command.id.clone(), accepted, message }
@@ -34,7 +57,6 @@ impl Turn<'_> {
         }
         let surplus = self.memory.answers.len().saturating_sub(ANSWERS);
         self.memory.answers.drain(..surplus);
-        did.or_else(|| self.heed_offline())
     }
 
     /// Somebody lowered the canary without the daemon: an abort.
@@ -170,7 +192,13 @@ impl Turn<'_> {
     }
 
     fn can_abort(&self) -> bool {
-        self.trial().is_some() || matches!(self.memory.phase, Phase::Preflight { .. })
+        self.trial().is_some() || matches!(self.memory.phase, Phase::Preflight { .. }) || self.is_about_to_start()
+    }
+
+    /// Whether this very plan would begin with what the manifest asks for.
+    fn is_about_to_start(&self) -> bool {
+        let idle = self.memory.phase == Phase::Idle && self.trial().is_none() && self.memory.deletion.is_none();
+        idle && self.asks().is_some_and(|r| !self.production_is(r) && !self.is_blocked(r))
     }
 
     fn abort(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
@@ -188,12 +216,14 @@ impl Turn<'_> {
             return Ok(format!("{} is being taken off already; {serves}", self.version()));
         }
         let version = self.version();
+        let runs = self.trial().is_some_and(|t| !t.crews.is_empty());
         let reason = command
             .comment
             .clone()
             .map_or_else(|| format!("by {}", command.actor), |c| format!("by {}: {c}", command.actor));
         *did = Some(self.take_off(Outcome::Aborted, &reason, None, Some(command.actor.clone())));
-        Ok(format!("{version} goes to 0 % now and is stopped when drained; {serves}"))
+        let what = if runs { "goes to 0 % now and is stopped when drained" } else { "is not started" };
+        Ok(format!("{version} {what}; {serves}"))
     }
 
     fn undo(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
@@ -263,13 +293,12 @@ impl Turn<'_> {
 
     fn traffic(&mut self, command: &Command, weight: Weight) -> Reply {
         let version = self.canary()?;
+        let when = if weight <= self.granted() { "now" } else { "once its replicas are healthy" };
         self.memory.manual = Some(Manual { by: command.actor.clone(), weight, at: self.now });
         if let Some(trial) = &mut self.memory.trial {
             trial.push = None;
         }
         self.tell(Severity::Warning, "manual-weight", format!("{version}: {weight} % by {}", command.actor));
-        Ok(format!(
-            "{version} goes to {weight} % once its replicas are healthy; progress stops, safety stays; resume gives control back"
-        ))
+        Ok(format!("{version} goes to {weight} % {when}; progress stops, safety stays; resume gives control back"))
     }
 }

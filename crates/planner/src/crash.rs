@@ -39,13 +39,14 @@ impl Turn<'_> {
         if !self.engine_answers() {
             return self.trial()?.crash.is_some().then_some(Did::Hold);
         }
+        let is_held = self.trial()?.crash.is_some();
         for news in self.news() {
             if let Some(did) = self.heed_exit(&news) {
                 return Some(did);
             }
         }
         self.heed_vanished();
-        self.heed_hold().or_else(|| self.heed_illness())
+        self.heed_hold(is_held).or_else(|| self.heed_illness())
     }
 
     /// New exits of replicas on trial, oldest first.
@@ -64,7 +65,10 @@ impl Turn<'_> {
 
     fn heed_exit(&mut self, news: &News) -> Option<Did> {
         let exit = &news.exit;
-        let doubtful = exit.cause == ExitCause::Itself && !exit.oom && self.now.duration_since(exit.at) < DOUBT;
+        let age = self.now.duration_since(exit.at);
+        // an exit far in the future is one from before the clock was set back
+        let young = age < DOUBT && -age < DOUBT;
+        let doubtful = exit.cause == ExitCause::Itself && !exit.oom && young;
         let lenient = !self.is_serving() || self.trial().is_some_and(|t| t.crash.as_ref().is_some_and(|c| c.held));
         match exit.cause {
             ExitCause::Us => self.dealt_with(news, 0),
@@ -117,6 +121,9 @@ impl Turn<'_> {
     fn hold(&mut self, crash: Crash) {
         let version = self.version();
         let Some(trial) = &mut self.memory.trial else { return };
+        if crash.held && !trial.is_canary() {
+            return self.start_again(&crash.what);
+        }
         let was_held = trial.crash.as_ref().is_some_and(|c| c.held);
         let is_new = trial.crash.is_none();
         let what = crash.what.clone();
@@ -139,6 +146,19 @@ impl Turn<'_> {
         }
     }
 
+    /// What has no stages waits at 0 % until it is healthy, for as long as a start may take.
+    fn start_again(&mut self, what: &str) {
+        let version = self.version();
+        self.memory.phase = Phase::Starting;
+        let Some(trial) = &mut self.memory.trial else { return };
+        (trial.weight, trial.crash, trial.unready) = (Weight::ZERO, None, std::time::Duration::ZERO);
+        for member in trial.crews.values_mut().flat_map(|c| c.members.values_mut()) {
+            (member.ready, member.exits) = (false, 0);
+        }
+        let message = format!("{version} is not blamed: {what}; it takes over when its replicas are healthy");
+        self.tell(Severity::Warning, "held", message);
+    }
+
     /// Containers that somebody removed: as if somebody had stopped them, and fresh ones take their place.
     fn heed_vanished(&mut self) {
         let gone = |turn: &Self, crew: &Crew, o: u32, m: &Member| m.born && turn.replica(&crew.set, o).is_none();
@@ -157,8 +177,9 @@ impl Turn<'_> {
         }
     }
 
-    /// While an exit holds the weight at 0: wait for the cause, or for the set.
-    fn heed_hold(&mut self) -> Option<Did> {
+    /// While an exit holds the weight at 0: wait for the cause, or for the set. What fell in this very plan goes to 0 %
+    /// first, even if it is up again by the time it is seen.
+    fn heed_hold(&mut self, is_held: bool) -> Option<Did> {
         let crash = self.trial()?.crash.clone()?;
         if !crash.held {
             let why = format!("{}; who caused it is known in 2 s", crash.what);
@@ -172,7 +193,8 @@ impl Turn<'_> {
         self.waiting.push(Waiting::Environment { why });
         let weight = self.trial()?.weight;
         let back = self.app_has_capacity(weight) && self.trial_is_well() && self.trial_is_drained();
-        if !back || self.memory.paused.is_some() {
+        if !back || !is_held || self.memory.paused.is_some() {
+            self.time_hold();
             return Some(Did::Hold);
         }
         if self.trial()?.holds > HOLDS {
@@ -186,7 +208,19 @@ impl Turn<'_> {
     /// Whether the exit can cost no request any more: then the stage can begin again from zero.
     fn trial_is_drained(&self) -> bool {
         let crew = self.trial().and_then(|t| Self::app_crew(&t.crews));
-        crew.is_none_or(|c| self.is_drained(&c.set, None, REVERT_DRAIN))
+        crew.is_none_or(|c| self.is_set_drained(c, REVERT_DRAIN))
+    }
+
+    /// Nobody is left waiting for an environment that does not recover: at `maxDuration` a person is told.
+    fn time_hold(&mut self) {
+        let Some(limits) = self.stage().and_then(|s| self.manifest()?.stages.get(s).copied()) else { return };
+        let delta = self.delta;
+        let Some(watch) = self.memory.phase.watch_mut().filter(|_| self.memory.paused.is_none()) else { return };
+        watch.spent += delta;
+        if watch.spent >= limits.max_duration.max(limits.observe) {
+            let what = self.trial().and_then(|t| t.crash.as_ref()).map(|c| c.what.clone()).unwrap_or_default();
+            self.pause_itself(format!("{what}, and it did not get healthy since"));
+        }
     }
 
     /// The stage again, from zero.
@@ -204,8 +238,7 @@ impl Turn<'_> {
             Phase::Promoting { .. } | Phase::Starting => Phase::Starting,
             Phase::Idle => Phase::Idle,
             Phase::Installing => Phase::Installing,
-            Phase::Preflight { since, waited } => Phase::Preflight { since, waited },
-            Phase::Reverting { keep, spent } => Phase::Reverting { keep, spent },
+            Phase::Preflight { .. } | Phase::Reverting { .. } => return,
         };
         self.tell(Severity::Info, "recovered", format!("{version} is healthy again; the stage begins again from zero"));
     }
@@ -214,10 +247,20 @@ impl Turn<'_> {
     pub(crate) fn renew_evidence(&mut self) {
         let Some(set) = self.memory.canary_set() else { return };
         if let Some(trial) = &mut self.memory.trial {
-            trial.evidence += 1;
+            trial.renew = true;
         }
         self.renewed = true;
         self.actions.push(Action::FreshEvidence { set });
+    }
+
+    /// Once more what the last plan said: it may have been killed before it was done.
+    pub(crate) fn renew_again(&mut self) {
+        if self.trial().is_some_and(|t| t.renew) {
+            self.renew_evidence();
+            if let Some(trial) = &mut self.memory.trial {
+                trial.renew = false;
+            }
+        }
     }
 
     pub(crate) fn pause_itself(&mut self, why: String) {

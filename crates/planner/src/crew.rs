@@ -1,6 +1,7 @@
 //! The replicas of one set and what is wanted of each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use canaryd_rollout::{ComponentName, SetId};
 use jiff::Timestamp;
@@ -31,6 +32,9 @@ pub(crate) struct Member {
     pub(crate) seen: Option<Timestamp>,
     /// Exits by itself before it was healthy (or since its set is held).
     pub(crate) exits: u32,
+    /// Time since it was first seen that nothing live, and nothing asked for, sends it requests. Accumulated, at most
+    /// 2 s a plan.
+    pub(crate) quiet: Option<Duration>,
 }
 
 /// What is wanted of one replica.
@@ -53,7 +57,8 @@ impl Crew {
     }
 
     pub(crate) fn add(&mut self, ordinal: u32) {
-        let member = Member { wish: Wish::Running, born: false, ready: false, proven: None, seen: None, exits: 0 };
+        let member =
+            Member { wish: Wish::Running, born: false, ready: false, proven: None, seen: None, exits: 0, quiet: None };
         self.members.insert(ordinal, member);
     }
 

@@ -103,15 +103,19 @@ impl Turn<'_> {
         let next = self.next_stage_weight(stage);
         match self.leave(next) {
             Leave::Granted if observed >= limits.observe => None,
-            Leave::Granted => Some(self.give_pause(format!(
-                "stage {} was observed for {} only, of {}, within {}",
-                stage + 1,
-                words(observed),
-                words(limits.observe),
-                words(limits.max_duration)
-            ))),
+            Leave::Granted => Some(self.give_pause(self.why_not_observed(stage, observed))),
             Leave::Silent(why) => Some(self.give_pause(why)),
             Leave::Samples { check, have, need } => self.inconclusive(stage, &check, have, need),
+        }
+    }
+
+    fn why_not_observed(&self, stage: usize, observed: Duration) -> String {
+        let limits = self.manifest().and_then(|m| m.stages.get(stage));
+        let (observe, limit) = limits.map_or_else(Default::default, |l| (words(l.observe), words(l.max_duration)));
+        let observed = words(observed);
+        match &self.world.gateway.problem {
+            Some(problem) => format!("the gateway did not take over what was asked within {limit}: {problem}"),
+            None => format!("stage {} was observed for {observed} only, of {observe}, within {limit}", stage + 1),
         }
     }
 

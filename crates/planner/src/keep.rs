@@ -28,7 +28,7 @@ impl Turn<'_> {
                 crew.want(ordinal, Wish::Leaving);
             }
         }
-        self.memory.retired.push(retired);
+        self.retire(retired);
     }
 
     /// Sets on their way out: drained, stopped, kept for a look, removed.
@@ -48,7 +48,7 @@ impl Turn<'_> {
 
     /// `false`: nothing of it is left.
     fn tend_one(&mut self, retired: &mut Retired) -> bool {
-        let drained = retired.crews.values().all(|c| self.is_drained(&c.set, None, retired.drain));
+        let drained = retired.crews.values().all(|c| self.is_set_drained(c, retired.drain));
         if drained && retired.until.is_none_or(|until| self.now >= until) {
             let there: Vec<SetId> =
                 retired.crews.values().filter(|c| self.set(&c.set).is_some()).map(|c| c.set.clone()).collect();
@@ -81,7 +81,7 @@ impl Turn<'_> {
             if known.contains(&set.id) {
                 continue;
             }
-            if ours(&set.id) && self.is_drained(&set.id, None, Duration::from_secs(30)) {
+            if ours(&set.id) && !self.is_carried(&set.id, None) {
                 let component = self.manifest().and_then(|m| m.component(&set.component));
                 self.actions.push(Action::RemoveSet { set: set.id.clone(), grace: grace(component) });
             } else if !ours(&set.id) {
@@ -91,13 +91,24 @@ impl Turn<'_> {
         }
     }
 
-    /// Files and image tags that nothing needs any more.
+    /// Files and image tags that nothing needs any more. Said twice: a kill between this plan and its actions loses nothing.
     pub(crate) fn forget_revisions(&mut self) {
         let needed = self.memory.revisions();
-        let forgotten: Vec<_> = self.memory.kept.difference(&needed).cloned().collect();
-        for revision in forgotten {
-            self.memory.kept.remove(&revision);
-            self.actions.push(Action::ForgetRevision { revision });
+        let mut gone = std::mem::take(&mut self.memory.given_up);
+        self.memory.given_up = self.memory.kept.difference(&needed).cloned().collect();
+        self.memory.kept.retain(|revision| needed.contains(revision));
+        gone.extend(self.memory.given_up.iter().cloned());
+        let gone = gone.into_iter().filter(|revision| !needed.contains(revision));
+        self.actions.extend(gone.map(|revision| Action::ForgetRevision { revision }));
+    }
+
+    /// At most one failed set is kept for a look.
+    pub(crate) fn retire(&mut self, retired: Retired) {
+        if retired.until.is_some() {
+            for kept in &mut self.memory.retired {
+                kept.until = kept.until.map(|_| self.now);
+            }
         }
+        self.memory.retired.push(retired);
     }
 }

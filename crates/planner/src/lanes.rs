@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use canaryd_gateway::{Endpoint, Intent, Lane, Traffic};
 use canaryd_rollout::{SetId, Weight};
-use jiff::SignedDuration;
 
 use crate::action::Action;
 use crate::crew::{Crew, Member};
@@ -176,17 +175,22 @@ impl Turn<'_> {
         workers > 8
     }
 
-    /// Whether requests can no longer be on their way to this replica (`None`: to any of the set): neither what is live
-    /// nor what was asked for sends any, and old NGINX workers are gone or were waited for long enough.
-    pub(crate) fn is_drained(&self, set: &SetId, ordinal: Option<u32>, at_most: Duration) -> bool {
-        let asked = self.memory.asked.as_ref().is_some_and(|a| carries(a, set, ordinal));
-        let Some(live) = &self.world.gateway.live else { return !asked };
-        if asked || carries(&live.intent, set, ordinal) {
-            return false;
-        }
-        let waited = self.now.duration_since(live.since);
-        self.world.gateway.old_workers == 0
-            || waited >= SignedDuration::try_from(at_most).unwrap_or(SignedDuration::MAX)
+    /// Whether something that is live, or was asked for, sends requests to this replica (`None`: to any of the set).
+    pub(crate) fn is_carried(&self, set: &SetId, ordinal: Option<u32>) -> bool {
+        let live = self.world.gateway.live.as_ref().map(|l| &l.intent);
+        live.into_iter().chain(&self.memory.asked).any(|intent| carries(intent, set, ordinal))
+    }
+
+    /// Whether requests can no longer be on their way to this member of a set: nothing sends any, and old NGINX workers
+    /// are gone, or were waited for long enough. Of a gateway that was not looked at yet no worker is known to be gone.
+    pub(crate) fn is_drained(&self, set: &SetId, ordinal: u32, member: &Member, at_most: Duration) -> bool {
+        let workers_are_gone = self.world.gateway.live.is_some() && self.world.gateway.old_workers == 0;
+        !self.is_carried(set, Some(ordinal)) && (workers_are_gone || member.quiet.is_some_and(|quiet| quiet >= at_most))
+    }
+
+    /// Likewise, for all of a set.
+    pub(crate) fn is_set_drained(&self, crew: &Crew, at_most: Duration) -> bool {
+        crew.members.iter().all(|(ordinal, member)| self.is_drained(&crew.set, *ordinal, member, at_most))
     }
 
     pub(crate) fn wait_drain(&mut self, workers: u32, at_most: Duration) {

@@ -1,7 +1,10 @@
 //! What a changed or vanished manifest means for what is under way.
 
-use canaryd_rollout::{OnDelete, Weight};
+use std::time::Duration;
 
+use canaryd_rollout::{OnDelete, RevisionId, Rollout, Weight};
+
+use crate::action::Action;
 use crate::memory::Deletion;
 use crate::phase::{Phase, Watch};
 use crate::release::{Release, bare};
@@ -24,10 +27,27 @@ impl Turn<'_> {
                 *release = fresh.clone();
             }
         }
+        self.heed_changed_preflight(rollout);
         let ours = self.trial().is_some_and(|t| t.is_canary() && t.release.is_asked_by(rollout));
         if ours && !self.is_reverting() {
             self.heed_changed_checks();
             self.heed_changed_stages();
+        }
+    }
+
+    /// Something else is asked for before the first could begin: it has its own time.
+    fn heed_changed_preflight(&mut self, rollout: &Rollout) {
+        let Phase::Preflight { of, .. } = &self.memory.phase else { return };
+        if of == &rollout.provisional {
+            return;
+        }
+        if self.production_is(rollout) || self.is_blocked(rollout) || self.previous_is(rollout) {
+            self.memory.phase = Phase::Idle;
+            (self.memory.paused, self.memory.manual) = (None, None);
+        } else {
+            self.memory.phase =
+                Phase::Preflight { of: rollout.provisional.clone(), since: self.now, waited: Duration::ZERO };
+            self.tell(Severity::Info, "preflight", format!("{} is asked for now", rollout.version));
         }
     }
 
@@ -122,17 +142,14 @@ impl Turn<'_> {
         let manual = self.memory.manual.clone()?;
         let serves = self.stage().is_some() && self.trial()?.is_canary();
         let pushed = self.trial()?.push.is_some();
-        if !serves || pushed {
+        if !serves || pushed || !self.is_still_asked() {
             return None;
         }
         let since = crate::crash::clock(manual.at);
         let why = format!("{} % by {} since {since}; resume gives control back", manual.weight, manual.by);
         self.waiting.push(Waiting::Manual { why });
         if manual.weight == self.granted() {
-            return self
-                .asks()
-                .is_none_or(|r| self.trial().is_some_and(|t| t.release.is_asked_by(r)))
-                .then_some(Did::Wait);
+            return Some(Did::Wait);
         }
         let raise = manual.weight > self.granted();
         if raise && (!self.engine_answers() || !self.can_raise(manual.weight)) {
@@ -142,6 +159,15 @@ impl Turn<'_> {
             trial.weight = manual.weight.min(Weight::FULL);
         }
         Some(Did::Move)
+    }
+
+    /// Whether the manifest, as far as it is known, still asks for what is on trial.
+    fn is_still_asked(&self) -> bool {
+        match &self.world.desired {
+            Desired::Ready(rollout) => self.trial().is_some_and(|t| t.release.is_asked_by(rollout)),
+            Desired::Unknown => true,
+            Desired::Gone { confirmed, .. } => !confirmed,
+        }
     }
 
     /// Everything goes: traffic first, then containers, then the gateway.
@@ -163,54 +189,72 @@ impl Turn<'_> {
         self.tell(Severity::Warning, "deleting", format!("deleted by {by}: everything of it is removed"));
         self.memory.trial = None;
         self.memory.phase = Phase::Idle;
-        self.memory.deletion = Some(Deletion { by, at: self.now, spent: std::time::Duration::ZERO, done: None });
+        self.memory.deletion = Some(Deletion { by, at: self.now, spent: None, swept: false, done: None });
     }
 
     fn progress_delete(&mut self) -> Did {
+        self.refuse_commands();
         if !self.engine_answers() {
             return Did::Delete;
         }
         let component = self.manifest().map(|m| m.app.clone());
         let drain = component.as_ref().map_or(crate::lanes::REVERT_DRAIN, |c| c.stop.drain);
         let grace = crate::capacity::grace(component.as_ref());
-        let mut drained: Vec<_> = self.world.sets.iter().map(|s| s.id.clone()).collect();
-        drained.retain(|s| self.is_drained(s, None, drain));
-        for set in drained {
-            self.actions.push(crate::action::Action::RemoveSet { set, grace });
+        if self.is_all_drained(drain) {
+            let sets = self.world.sets.iter().map(|s| s.id.clone());
+            self.actions.extend(sets.map(|set| Action::RemoveSet { set, grace }));
         }
-        if self.world.sets.is_empty() && self.world.gateway.live.is_some() {
-            self.actions.push(crate::action::Action::RemoveGateway);
-        }
-        if self.world.sets.is_empty() && self.world.gateway.live.is_none() {
-            self.finish_delete();
+        if self.world.sets.is_empty() {
+            self.actions.push(Action::RemoveGateway);
+            self.sweep();
         }
         Did::Delete
     }
 
+    /// Whether no request can be on its way to anything of this rollout.
+    fn is_all_drained(&mut self, at_most: Duration) -> bool {
+        let carried = self.world.sets.iter().any(|s| self.is_carried(&s.id, None));
+        let gateway = &self.world.gateway;
+        let workers_are_gone = gateway.live.is_some() && gateway.old_workers == 0;
+        let delta = self.delta;
+        let Some(deletion) = &mut self.memory.deletion else { return false };
+        deletion.spent = (!carried).then(|| deletion.spent.map_or(Duration::ZERO, |spent| spent + delta));
+        !carried && (workers_are_gone || deletion.spent.is_some_and(|spent| spent >= at_most))
+    }
+
+    /// The gateway is asked to go twice before it is believed to be gone: what is not seen may not have been looked at.
+    fn sweep(&mut self) {
+        let Some(deletion) = &mut self.memory.deletion else { return };
+        let swept = std::mem::replace(&mut deletion.swept, true);
+        if swept && self.world.gateway.live.is_none() {
+            self.finish_delete();
+        }
+    }
+
     /// Nothing is remembered but that this content does not start again by itself, while its manifest is still there.
     fn finish_delete(&mut self) {
-        for revision in std::mem::take(&mut self.memory.kept) {
-            self.actions.push(crate::action::Action::ForgetRevision { revision });
-        }
         let old = std::mem::take(&mut self.memory);
         let Some(rollout) = self.asks().or(old.manifest.as_deref()) else { return };
         let done = Some((rollout.revision.clone(), rollout.provisional.clone()));
         self.memory.deletion = old.deletion.map(|d| Deletion { done, ..d });
         self.memory.manifest = old.manifest;
         self.memory.clock = old.clock;
-        self.memory.inbox = old.inbox;
         self.memory.answers = old.answers;
+        (self.memory.kept, self.memory.given_up) = (old.kept, old.given_up);
         (self.memory.seq, self.memory.last_set, self.memory.last_ordinal) = (old.seq, old.last_set, old.last_ordinal);
     }
 
-    fn after_delete(&mut self, deleted: &(canaryd_rollout::RevisionId, canaryd_rollout::RevisionId)) -> Option<Did> {
+    fn after_delete(&mut self, deleted: &(RevisionId, RevisionId)) -> Option<Did> {
+        self.forget_revisions();
         match &self.world.desired {
             Desired::Ready(r) if r.revision != deleted.0 && r.provisional != deleted.1 => {
                 self.memory.deletion = None;
                 None
             }
             Desired::Gone { confirmed: true, .. } => {
-                self.memory = crate::memory::Memory::default();
+                if self.memory.kept.is_empty() && self.memory.given_up.is_empty() {
+                    self.memory = crate::memory::Memory::default();
+                }
                 Some(Did::Delete)
             }
             // It may come back in a moment (a checkout, a file being moved), and must not start again by that.
@@ -220,7 +264,7 @@ impl Turn<'_> {
             }
             Desired::Ready(_) | Desired::Unknown => {
                 self.notes
-                    .push("deleted; the manifest is still there: change it, or retry, to start it again".to_owned());
+                    .push("deleted; while its manifest is there: change it, or retry, to start it again".to_owned());
                 self.heed_commands().or(Some(Did::Delete))
             }
         }

@@ -60,6 +60,8 @@ pub struct Memory {
     pub(crate) history: Vec<Past>,
     /// Revisions whose files and image tags were not given up yet.
     pub(crate) kept: BTreeSet<RevisionId>,
+    /// Revisions that were given up by the last plan: said once more, in case nobody was left to do it.
+    pub(crate) given_up: BTreeSet<RevisionId>,
     /// How the last rollout ended.
     pub(crate) outcome: Option<OutcomeView>,
     /// Answers given, oldest first.
@@ -91,6 +93,7 @@ impl Default for Memory {
             blocked: Vec::new(),
             history: Vec::new(),
             kept: BTreeSet::new(),
+            given_up: BTreeSet::new(),
             outcome: None,
             answers: Vec::new(),
             orphaned: false,
@@ -100,6 +103,14 @@ impl Default for Memory {
 }
 
 impl Memory {
+    /// The crews of every set, wherever it is.
+    pub(crate) fn crews_mut(&mut self) -> impl Iterator<Item = &mut Crews> {
+        let production = self.production.iter_mut().map(|d| &mut d.crews);
+        let trial = self.trial.iter_mut().map(|t| &mut t.crews);
+        let previous = self.previous.iter_mut().map(|p| &mut p.crews);
+        production.chain(trial).chain(previous).chain(self.retired.iter_mut().map(|r| &mut r.crews))
+    }
+
     /// A set number that was never used.
     pub(crate) fn new_crew(&mut self) -> Crew {
         self.last_set += 1;
@@ -168,8 +179,10 @@ pub(crate) struct Manual {
 pub(crate) struct Deletion {
     pub(crate) by: String,
     pub(crate) at: Timestamp,
-    /// Time spent draining.
-    pub(crate) spent: Duration,
+    /// Time since nothing sends requests to anything of it.
+    pub(crate) spent: Option<Duration>,
+    /// The gateway was asked to go.
+    pub(crate) swept: bool,
     /// The manifest's revision when it was deleted, once it is done: that content does not start again by itself.
     pub(crate) done: Option<(RevisionId, RevisionId)>,
 }

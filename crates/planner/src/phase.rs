@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use canaryd_rollout::RevisionId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub(crate) enum Phase {
     /// Entered when a revision is asked for; nothing of it runs. Leaves to `Starting` (or `Installing`) when every
     /// image is there and a slot is free. On failure (image missing, pull deadline) back to `Idle`, blocked.
     Preflight {
+        /// Of what: the manifest's provisional revision.
+        of: RevisionId,
         /// When it was entered.
         since: Timestamp,
         /// Time spent waiting for images.
@@ -52,6 +55,8 @@ pub(crate) enum Phase {
     Reverting {
         /// Whether the set is kept for a look.
         keep: bool,
+        /// Why it goes.
+        why: String,
         /// Time spent in it.
         spent: Duration,
     },

@@ -5,12 +5,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::action::{Action, Answer};
-use crate::memory::Memory;
+use crate::crew::{Crew, Crews, Wish};
+use crate::memory::{Memory, Retired};
 use crate::phase::Phase;
 use crate::report::Waiting;
 use crate::report::{Event, Report};
 use crate::turn::{Did, Turn};
-use crate::world::World;
+use crate::world::{Desired, World};
+
+/// There is more to do at once.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// Time is being counted.
+const TICK: Duration = Duration::from_secs(1);
+/// Nothing is known to come: a look all the same, in case an event was lost.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What one reconcile decided.
 #[derive(Debug, Clone)]
@@ -71,14 +79,29 @@ impl Turn<'_> {
         Plan { actions, memory, report, events, answers, next_wake }
     }
 
+    /// Where an event tells of a change nothing is polled; what only time brings has its moment.
     fn next_wake(&self, did: Option<Did>) -> Duration {
-        match (did, &self.memory.phase) {
-            (Some(Did::Move), _) => Duration::from_millis(50),
-            (_, Phase::Idle) if self.memory.retired.is_empty() && self.memory.deletion.is_none() => {
-                Duration::from_secs(5)
-            }
-            (_, _) => Duration::from_secs(1),
+        if did == Some(Did::Move) {
+            return AT_ONCE;
         }
+        let gone = matches!(self.world.desired, Desired::Gone { confirmed: false, .. });
+        let rests = self.memory.phase == Phase::Idle && self.memory.deletion.is_none() && !gone;
+        if !rests || !self.actions.is_empty() || self.drains() {
+            return TICK;
+        }
+        let warm = self.memory.previous.iter().filter(|p| !p.crews.is_empty()).map(|p| p.warm_until);
+        let kept = self.memory.retired.iter().filter_map(|r| r.until);
+        let left = warm.chain(kept).map(|at| Duration::try_from(at.duration_since(self.now)).unwrap_or(TICK));
+        left.min().unwrap_or(QUIET).clamp(AT_ONCE, QUIET)
+    }
+
+    /// Whether some replica runs on only until it is drained.
+    fn drains(&self) -> bool {
+        let production = self.memory.production.iter().map(|d| &d.crews);
+        let crews = production.chain(self.memory.retired.iter().map(|r| &r.crews)).flat_map(Crews::values);
+        let leaving = |c: &Crew| c.with(Wish::Leaving).next().is_some();
+        let going = |r: &Retired| r.until.is_none();
+        crews.into_iter().any(leaving) || self.memory.retired.iter().any(going)
     }
 
     /// The journal cannot be written: only lowerings run, and nothing is remembered.
@@ -86,7 +109,8 @@ impl Turn<'_> {
         let why = "the journal cannot be written: only lowerings run, nothing is started or stopped".to_owned();
         self.waiting.insert(0, Waiting::Trouble { why });
         let report = self.report();
-        let live = self.world.gateway.live.as_ref().map(|l| l.intent.clone());
+        // right after a start it is not known what is live: then what was asked for last is assumed
+        let live = self.world.gateway.live.as_ref().map(|l| l.intent.clone()).or_else(|| before.asked.clone());
         let lowers = |a: &Action| match a {
             Action::Route(intent) => live.as_ref().is_some_and(|l| intent.lowers(l)),
             Action::EnsureSet(_)

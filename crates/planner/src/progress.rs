@@ -38,14 +38,15 @@ impl Turn<'_> {
         if self.previous_is(rollout) {
             return Some(self.begin_undo("the manifest".to_owned()));
         }
-        self.memory.phase = Phase::Preflight { since: self.now, waited: Duration::ZERO };
+        self.memory.phase =
+            Phase::Preflight { of: rollout.provisional.clone(), since: self.now, waited: Duration::ZERO };
         self.tell(Severity::Info, "preflight", format!("{} is asked for", rollout.version));
         Some(Did::Move)
     }
 
     fn progress_preflight(&mut self) -> Option<Did> {
         let asked = self.manifest()?;
-        if self.production_is(asked) || self.is_blocked(asked) {
+        if self.production_is(asked) || self.is_blocked(asked) || self.previous_is(asked) {
             self.memory.paused = None;
             self.memory.manual = None;
             self.memory.phase = Phase::Idle;
@@ -87,7 +88,7 @@ impl Turn<'_> {
             stages: manifest.stages.clone(),
             checks: manifest.checks.clone(),
             analysis: manifest.analysis.clone(),
-            evidence: 1,
+            renew: false,
             rechecked: None,
             crash: None::<Crash>,
             holds: 0,
@@ -129,16 +130,11 @@ impl Turn<'_> {
         if self.gateway_is_busy() {
             return Some(Did::Wait);
         }
-        self.renew_first_evidence();
+        let revision = self.trial()?.release.revision.clone();
+        self.actions.push(Action::KeepImages { revision });
+        self.renew_evidence();
         self.enter_stage(0, self.memory.manual.is_none());
         Some(Did::Move)
-    }
-
-    fn renew_first_evidence(&mut self) {
-        if let Some(set) = self.memory.canary_set() {
-            self.actions.push(Action::FreshEvidence { set });
-            self.renewed = true;
-        }
     }
 
     /// Grants a stage's weight and begins its time.

@@ -101,7 +101,7 @@ impl Turn<'_> {
             revision: gone.revision.clone(),
             provisional: gone.provisional.clone(),
             outcome: Outcome::Undone,
-            why: "undone".to_owned(),
+            why: reason.clone(),
             at: self.now,
         });
         self.remember(gone);
@@ -144,7 +144,7 @@ impl Turn<'_> {
         let Some(Deployed { release, mut crews, .. }) = old else { return };
         leave(&mut crews);
         let drain = release.app().map_or(Duration::from_secs(30), |a| a.stop.drain);
-        self.memory.retired.push(Retired { release, crews, drain, until });
+        self.retire(Retired { release, crews, drain, until });
     }
 
     /// The swapped lanes are live: done.

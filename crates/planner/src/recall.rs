@@ -153,11 +153,14 @@ impl Memory {
         let mut still = self.clone();
         still.clock = None;
         still.phase = still.phase.without_clock();
+        for member in still.crews_mut().flat_map(Crews::values_mut).flat_map(|c| c.members.values_mut()) {
+            member.quiet = member.quiet.map(|_| Duration::ZERO);
+        }
         if let Some(trial) = &mut still.trial {
             trial.unready = Duration::ZERO;
         }
         if let Some(deletion) = &mut still.deletion {
-            deletion.spent = Duration::ZERO;
+            deletion.spent = deletion.spent.map(|_| Duration::ZERO);
         }
         still
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use canaryd_rollout::Weight;
 
 use crate::action::Action;
-use crate::crew::Wish;
+use crate::crew::{Crew, Wish};
 use crate::lanes::REVERT_DRAIN;
 use crate::memory::{Previous, Retired};
 use crate::phase::Phase;
@@ -30,8 +30,12 @@ impl Turn<'_> {
         check: Option<String>,
         actor: Option<String>,
     ) -> Did {
-        self.record(outcome, reason, check, actor);
-        self.block_if_due(outcome, reason);
+        if self.trial().is_some_and(|t| t.kind == Kind::Restart) {
+            self.tell_failed_restart(outcome, reason);
+        } else {
+            self.record(outcome, reason, check, actor);
+            self.block_if_due(outcome, reason);
+        }
         self.memory.paused = None;
         self.memory.manual = None;
         let keep = outcome == Outcome::Reverted;
@@ -52,12 +56,30 @@ impl Turn<'_> {
         if keep {
             self.save_failure(reason);
         }
-        if let Some(trial) = &mut self.memory.trial {
-            trial.weight = Weight::ZERO;
-            trial.crash = None;
-            trial.push = None;
+        if let Some(mut trial) = self.memory.trial.take() {
+            (trial.weight, trial.crash, trial.push) = (Weight::ZERO, None, None);
+            for crew in trial.crews.values_mut() {
+                self.leave_down(crew);
+            }
+            self.memory.trial = Some(trial);
         }
-        self.memory.phase = Phase::Reverting { keep, spent: Duration::ZERO };
+        self.memory.phase = Phase::Reverting { keep, why: reason.to_owned(), spent: Duration::ZERO };
+    }
+
+    /// What has ended is not started again.
+    fn leave_down(&self, crew: &mut Crew) {
+        let is_down = |o: &u32| !self.replica(&crew.set, *o).is_some_and(occupies);
+        let down: Vec<u32> = crew.running().map(|(o, _)| o).filter(is_down).collect();
+        for ordinal in down {
+            crew.want(ordinal, Wish::Stopped);
+        }
+    }
+
+    /// No version ended: the first set serves on.
+    fn tell_failed_restart(&mut self, outcome: Outcome, reason: &str) {
+        let severity = if outcome == Outcome::Reverted { Severity::Notify } else { Severity::Warning };
+        let message = format!("{}: the second set does not take over: {reason}; the first serves on", self.version());
+        self.tell(severity, "restart-failed", message);
     }
 
     /// An undo that is not wanted any more: the previous version is kept as before, without traffic.
@@ -70,10 +92,7 @@ impl Turn<'_> {
     }
 
     fn save_failure(&mut self, reason: &str) {
-        let Some(trial) = self.trial() else { return };
-        let revision = trial.release.revision.clone();
-        let save = |set| Action::SaveFailure { set, revision: revision.clone(), reason: reason.to_owned() };
-        let saves: Vec<Action> = trial.crews.values().map(|c| save(c.set.clone())).collect();
+        let saves = self.trial().map(|trial| saves(trial, reason)).unwrap_or_default();
         self.actions.extend(saves);
     }
 
@@ -141,7 +160,7 @@ impl Turn<'_> {
 
     /// Drains, stops, and gives the slot back.
     pub(crate) fn progress_reverting(&mut self) -> Option<Did> {
-        let Phase::Reverting { keep, spent } = &mut self.memory.phase else { return None };
+        let Phase::Reverting { keep, spent, .. } = &mut self.memory.phase else { return None };
         *spent += self.delta;
         let (keep, spent) = (*keep, *spent);
         let Some(mut trial) = self.memory.trial.take() else {
@@ -162,7 +181,7 @@ impl Turn<'_> {
         let app = canaryd_rollout::ComponentName::app();
         let mut stopped_now = false;
         for (name, crew) in &mut trial.crews {
-            let drained = name != &app || self.is_drained(&crew.set, None, REVERT_DRAIN);
+            let drained = name != &app || self.is_set_drained(crew, REVERT_DRAIN);
             let tired = spent >= GATEWAY_PATIENCE && self.production_is_well();
             let ordinals: Vec<u32> = crew.with(Wish::Running).chain(crew.with(Wish::Leaving)).map(|(o, _)| o).collect();
             for ordinal in ordinals {
@@ -176,22 +195,24 @@ impl Turn<'_> {
             }
         }
         if keep && stopped_now {
-            let reason = self.memory.outcome.as_ref().map(|o| o.reason.clone()).unwrap_or_default();
-            self.memory.trial = Some(trial.clone());
-            self.save_failure(&reason);
-            self.memory.trial = None;
+            self.save_failure_again(trial);
         }
+    }
+
+    /// Said once more when it stops and when it is stopped: a kill in between loses nothing.
+    fn save_failure_again(&mut self, trial: &Trial) {
+        let Phase::Reverting { why, .. } = &self.memory.phase else { return };
+        let reason = why.clone();
+        self.actions.extend(saves(trial, &reason));
     }
 
     fn retire_trial(&mut self, trial: Trial, keep: bool) {
         let until = keep.then(|| self.later(self.keep_failed()));
         if keep {
-            for kept in &mut self.memory.retired {
-                kept.until = kept.until.map(|_| self.now);
-            }
+            self.save_failure_again(&trial);
         }
         let Trial { release, crews, .. } = trial;
-        self.memory.retired.push(Retired { release, crews, drain: REVERT_DRAIN, until });
+        self.retire(Retired { release, crews, drain: REVERT_DRAIN, until });
         self.memory.phase = Phase::Idle;
     }
 
@@ -205,6 +226,12 @@ impl Turn<'_> {
     }
 }
 
+fn saves(trial: &Trial, reason: &str) -> Vec<Action> {
+    let revision = &trial.release.revision;
+    let save = |set| Action::SaveFailure { set, revision: revision.clone(), reason: reason.to_owned() };
+    trial.crews.values().map(|crew| save(crew.set.clone())).collect()
+}
+
 fn all_stand_down(trial: &Trial) -> bool {
     trial.crews.values().flat_map(|c| c.members.values()).all(|m| match m.wish {
         Wish::Stopped | Wish::Removed => true,
@@ -212,7 +239,8 @@ fn all_stand_down(trial: &Trial) -> bool {
     })
 }
 
-fn past(outcome: Outcome) -> &'static str {
+/// "v2 …".
+pub(crate) fn past(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Promoted => "is in production",
         Outcome::Reverted => "was taken off",

@@ -46,8 +46,8 @@ pub(crate) struct Trial {
     pub(crate) checks: Vec<Check>,
     /// Likewise.
     pub(crate) analysis: Analysis,
-    /// Rises with each fresh start of the evidence.
-    pub(crate) evidence: u64,
+    /// The evidence was to begin from nothing in the last plan: said once more, in case nobody was left to do it.
+    pub(crate) renew: bool,
     /// When the checks were last changed under it.
     #[serde(default)]
     pub(crate) rechecked: Option<Timestamp>,

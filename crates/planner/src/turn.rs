@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use canaryd_gateway::Intent;
 use canaryd_rollout::{Component, ComponentName, ImageState, Rollout, SetId, Weight};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::action::{Action, Answer};
 use crate::crew::{Crew, Crews, Member, Wish, count};
+use crate::lanes::carries;
 use crate::memory::Memory;
 use crate::phase::Phase;
 use crate::report::{Event, Severity, Waiting};
@@ -228,18 +230,24 @@ impl<'a> Turn<'a> {
 
     // --- bookkeeping of what was seen ---
 
+    fn time_quiet(&mut self) {
+        let asked = self.memory.asked.clone();
+        let live = self.world.gateway.live.as_ref().map(|l| &l.intent);
+        for crew in self.memory.crews_mut().flat_map(Crews::values_mut) {
+            time_quiet_of(crew, asked.as_ref(), live, self.delta);
+        }
+    }
+
     /// Notes what was born, what proved well, and what is gone as wished.
     pub(crate) fn look(&mut self) {
+        self.time_quiet();
+        self.renew_again();
         if !self.engine_answers() {
             return;
         }
         let world = self.world;
         let memory = &mut self.memory;
-        let crews = memory.production.iter_mut().map(|d| &mut d.crews);
-        let crews = crews.chain(memory.trial.iter_mut().map(|t| &mut t.crews));
-        let crews = crews.chain(memory.previous.iter_mut().map(|p| &mut p.crews));
-        let crews = crews.chain(memory.retired.iter_mut().map(|r| &mut r.crews));
-        for crew in crews.flat_map(Crews::values_mut) {
+        for crew in memory.crews_mut().flat_map(Crews::values_mut) {
             let view = world.sets.iter().find(|s| s.id == crew.set);
             look_at(crew, view);
         }
@@ -249,6 +257,14 @@ impl<'a> Turn<'a> {
         if let Some(previous) = &mut memory.previous {
             drop_vanished(&mut previous.crews, world);
         }
+    }
+}
+
+/// Adds the time since the last turn for a replica that nothing sends requests to.
+fn time_quiet_of(crew: &mut Crew, asked: Option<&Intent>, live: Option<&Intent>, delta: Duration) {
+    for (ordinal, member) in &mut crew.members {
+        let carried = asked.into_iter().chain(live).any(|intent| carries(intent, &crew.set, Some(*ordinal)));
+        member.quiet = (!carried).then(|| member.quiet.map_or(Duration::ZERO, |quiet| quiet + delta));
     }
 }
 

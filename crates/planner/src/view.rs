@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use canaryd_gateway::Lane;
 use canaryd_rollout::{ComponentName, Weight};
+use jiff::Timestamp;
 
 use crate::crew::{Crews, count};
 use crate::phase::Phase;
 use crate::release::{Blocked, Release};
 use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoView, Unmet, VersionView, Waiting};
+use crate::takeoff::past;
+use crate::trial::Kind;
 use crate::turn::{Turn, is_running};
 
 impl Turn<'_> {
@@ -74,8 +77,9 @@ impl Turn<'_> {
             let production = self.production_version().unwrap_or_else(|| "none".to_owned());
             let why = &blocked.why;
             notes.push(format!(
-                "manifest asks for {}, which was taken off ({why}); production is {production}",
-                blocked.version
+                "manifest asks for {}, which {} ({why}); production is {production}",
+                blocked.version,
+                past(blocked.outcome)
             ));
         }
         if let Some(at) = self.trial().and_then(|t| t.rechecked) {
@@ -194,8 +198,9 @@ impl Turn<'_> {
         let serves =
             production.clone().map_or("nobody serves: requests get 503".to_owned(), |v| format!("{v} serves all"));
         let version = self.version();
-        if self.memory.deletion.is_some() {
-            return "deleted; nothing of it serves.".to_owned();
+        if let Some(deletion) = &self.memory.deletion {
+            let going = "it is being deleted: first its traffic, then its containers and its gateway.";
+            return if deletion.done.is_some() { "deleted; nothing of it serves." } else { going }.to_owned();
         }
         match self.memory.phase {
             Phase::Idle => self.idle_sentence(&serves),
@@ -207,7 +212,10 @@ impl Turn<'_> {
             Phase::Observing { .. } | Phase::Soaking { .. } => self.split_sentence(&version, production.as_deref()),
             Phase::Promoting { swapped: false } => format!("{version} is healthy and takes over now."),
             Phase::Promoting { swapped: true } => format!("{serves}. The change is being finished."),
-            Phase::Reverting { .. } => self.end_sentence(&serves),
+            Phase::Reverting { .. } if self.trial().is_some_and(|t| t.kind == Kind::Restart) => {
+                format!("{serves}. Its second set does not take over and is being stopped.")
+            }
+            Phase::Reverting { .. } => self.outcome_sentence(&serves),
         }
     }
 
@@ -247,22 +255,28 @@ impl Turn<'_> {
         })
     }
 
+    /// What the manifest asks for is blocked: said of that version, whatever happened last.
     fn idle_sentence(&self, serves: &str) -> String {
-        let blocked = self.manifest().is_some_and(|m| self.is_blocked(m));
-        if blocked { self.end_sentence(serves) } else { format!("{serves}.") }
+        let blocked = self.manifest().and_then(|m| self.memory.blocked.iter().find(|b| b.is_asked_by(m)));
+        blocked.map_or(format!("{serves}."), |b| self.end_sentence(b.outcome, &b.version, b.at, serves))
     }
 
-    fn end_sentence(&self, serves: &str) -> String {
-        let Some(o) = &self.memory.outcome else { return format!("{serves}.") };
-        let at = crate::crash::clock(o.at);
-        let fine = if self.memory.production.is_some() { "users are fine. " } else { "" };
-        let what = match o.outcome {
-            Outcome::Reverted | Outcome::Promoted => format!("{} was taken off at {at}", o.version),
-            Outcome::Aborted => format!("{} was aborted at {at}", o.version),
-            Outcome::Superseded => format!("{} gave way at {at}", o.version),
-            Outcome::Undone => format!("{} was undone at {at}", o.version),
+    fn outcome_sentence(&self, serves: &str) -> String {
+        let outcome = self.memory.outcome.as_ref();
+        outcome.map_or(format!("{serves}."), |o| self.end_sentence(o.outcome, &o.version, o.at, serves))
+    }
+
+    fn end_sentence(&self, outcome: Outcome, version: &str, at: Timestamp, serves: &str) -> String {
+        let at = crate::crash::clock(at);
+        let what = match outcome {
+            Outcome::Reverted | Outcome::Promoted => format!("{version} was taken off at {at}"),
+            Outcome::Aborted => format!("{version} was aborted at {at}"),
+            Outcome::Superseded => format!("{version} gave way at {at}"),
+            Outcome::Undone => format!("{version} was undone at {at}"),
         };
-        let rest = if self.memory.production.is_some() { " Nothing to do tonight." } else { "" };
-        format!("{fine}{what}; {serves}.{rest}")
+        match &self.memory.production {
+            Some(_) => format!("users are fine. {what}; {serves}. Nothing to do tonight."),
+            None => format!("{what}; {serves}."),
+        }
     }
 }

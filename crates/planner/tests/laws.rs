@@ -1,0 +1,243 @@
+//! The laws, tried on random histories. Every plan of every history is checked by `sim/laws.rs`; here is what is asked at
+//! the end of each. A history that breaks a law is cut down to the events that it needs, and shown.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "laws/chance.rs"]
+mod chance;
+#[path = "laws/program.rs"]
+mod program;
+#[path = "sim/mod.rs"]
+mod sim;
+
+use canaryd_planner::{Desired, Outcome, Verb};
+use canaryd_rollout::Weight;
+
+use chance::{Dice, Event, befall, heal, history, newborn};
+use sim::Sim;
+use sim::laws::LARGEST_MEMORY;
+
+thread_local! {
+    /// Panics of this thread are not worth a word.
+    static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// While a history is tried, panics are findings and no failures yet.
+fn hush() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                loud(info);
+            }
+        }));
+    });
+}
+
+/// Tries the seeds of one law.
+fn for_each_history(law: &str, seeds: std::ops::Range<u64>, events: usize, check: fn(&[Event])) {
+    hush();
+    for seed in seeds {
+        let history = history(seed, events);
+        if breaks(&history, check).is_some() {
+            let least = cut_down(history, check);
+            sim::LOUD.set(true);
+            let why = breaks(&least, check).unwrap();
+            panic!("{law}, seed {seed}: {why}\nafter {least:#?}");
+        }
+    }
+}
+
+fn breaks(history: &[Event], check: fn(&[Event])) -> Option<String> {
+    QUIET.set(true);
+    let caught = std::panic::catch_unwind(|| check(history));
+    QUIET.set(false);
+    let caught = caught.err()?;
+    let text = caught.downcast_ref::<String>().cloned();
+    Some(text.or_else(|| caught.downcast_ref::<&str>().map(|t| (*t).to_owned())).unwrap_or_default())
+}
+
+/// Leaves out every event that is not needed to break the law.
+fn cut_down(mut history: Vec<Event>, check: fn(&[Event])) -> Vec<Event> {
+    let mut at = history.len();
+    while at > 0 {
+        at -= 1;
+        let mut shorter = history.clone();
+        shorter.remove(at);
+        if breaks(&shorter, check).is_some() {
+            history = shorter;
+        }
+    }
+    history
+}
+
+fn live(history: &[Event]) -> Sim {
+    let mut sim = newborn();
+    for event in history {
+        befall(&mut sim, event);
+    }
+    sim
+}
+
+/// A person lets go of every pause and of the weight, until nothing moves any more.
+fn go_on(sim: &mut Sim) {
+    for _ in 0..10 {
+        sim.say(Verb::Resume);
+        sim.until("idle", |s| s.is_idle() || s.is_paused());
+        if sim.is_idle() {
+            return;
+        }
+    }
+    panic!("it pauses again and again: {}", sim.why());
+}
+
+/// With everything well again, it comes to rest without help, asks for nothing any more, and has forgotten what it can.
+fn it_comes_to_rest(history: &[Event]) {
+    let mut sim = live(history);
+    heal(&mut sim);
+    go_on(&mut sim);
+    sim.advance(80); // keepPrevious and keepFailed are over by then, even if the clock was set back
+    for _ in 0..20 {
+        sim.tick();
+        let last = sim.last.as_ref().unwrap();
+        assert!(last.actions.is_empty() && last.events.is_empty(), "law 9: {:?} {:?}", last.actions, last.events);
+    }
+    let size = serde_json::to_string(&sim.memory).unwrap().len();
+    assert!(size < LARGEST_MEMORY, "law 10: a memory of {size} bytes");
+    let needed = sim.memory.revisions();
+    assert!(sim.docker.kept.is_subset(&needed), "law 10: kept {:?}, needed {needed:?}", sim.docker.kept);
+}
+
+#[test]
+fn whatever_happens_the_laws_hold_and_it_comes_to_rest() {
+    for_each_history("laws 1 to 4, 7, 9, 10, 11", 1..2500, 25, it_comes_to_rest);
+}
+
+#[test]
+fn whatever_happens_in_long_histories_the_laws_hold_and_it_comes_to_rest() {
+    for_each_history("laws 1 to 4, 7, 9, 10, 11", 10_000..10_600, 100, it_comes_to_rest);
+}
+
+/// At one and the same moment, with a gateway that follows, planning ends.
+fn it_has_a_fixpoint(history: &[Event]) {
+    let mut sim = live(history);
+    (sim.nginx.delay, sim.nginx.problem) = (std::time::Duration::ZERO, None);
+    sim.advance(3); // what was asked of the gateway before is live by then
+    sim.settle();
+}
+
+#[test]
+fn a_plan_of_a_plan_is_nothing_to_do() {
+    for_each_history("the fixpoint", 20_000..22_000, 20, it_has_a_fixpoint);
+}
+
+/// Law 5: weight 0 in the very next plan, then idle with nothing but an engine that answers.
+fn abort_works(history: &[Event]) {
+    let mut sim = live(history);
+    sim.world.engine.unreachable = None;
+    sim.world.journal_writable = true;
+    let version = sim.production();
+    let swapped =
+        sim.memory.phase_name() == "promoting" && sim.last.iter().flat_map(|p| &p.report).all(|r| r.canary.is_none());
+    sim.say(Verb::Abort);
+    let asked = sim.memory.asked().map_or(Weight::ZERO, |a| a.traffic.canary());
+    assert!(asked == Weight::ZERO, "law 5: {asked} % after an abort");
+    sim.world.desired = Desired::Unknown;
+    sim.until("idle after an abort", |s| s.memory.phase_name() == "idle");
+    let deleted = history.iter().any(|e| matches!(e, Event::Say(Verb::Delete)));
+    assert!(swapped || deleted || sim.production() == version, "law 5: {version:?} became {:?}", sim.production());
+}
+
+#[test]
+fn abort_works_in_every_state() {
+    for_each_history("law 5", 30_000..32_500, 20, abort_works);
+}
+
+/// Law 11: what fails while the journal cannot be written is at 0 % all the same.
+fn lowering_needs_no_journal(history: &[Event]) {
+    let mut sim = live(history);
+    heal(&mut sim);
+    sim.tick();
+    sim.world.journal_writable = false;
+    sim.world.engine.unreachable = Some("gone".to_owned());
+    sim.users.silent = None;
+    sim.users.extra(500, 500);
+    sim.tick();
+    let judged = sim.memory.canary_set().is_some() && sim.memory.phase_name() != "starting";
+    let outcome = sim.last.as_ref().and_then(|p| p.report.clone()?.outcome);
+    let failed = outcome.is_some_and(|o| o.outcome == Outcome::Reverted && o.check.is_some());
+    if judged && failed {
+        assert_eq!(sim.weight(), Weight::ZERO, "law 11: not lowered");
+    }
+}
+
+#[test]
+fn a_lowering_needs_neither_journal_nor_engine() {
+    for_each_history("law 11", 40_000..41_000, 20, lowering_needs_no_journal);
+}
+
+/// Law 6: a kill between any two actions leads to the same end as none.
+#[test]
+fn a_kill_between_any_two_actions_changes_nothing_in_the_end() {
+    for seed in 1..=1500 {
+        let mut dice = Dice::new(seed);
+        let program = program::random(&mut dice);
+        let (end, turns) = program::run(&program, None);
+        let kill = program::Kill { turn: dice.roll(turns), spared: usize::try_from(dice.roll(4)).unwrap() };
+        let (killed, _) = program::run(&program, Some(kill));
+        sim::LOUD.set(killed != end);
+        if killed != end {
+            program::run(&program, Some(kill));
+        }
+        assert_eq!(killed, end, "law 6, seed {seed}: {kill:?} in {program:#?}");
+    }
+}
+
+/// Law 10: a thousand versions leave no more behind than ten.
+#[test]
+fn a_memory_does_not_grow_with_age() {
+    let mut dice = Dice::new(7);
+    let mut sim = newborn();
+    let mut largest = 0;
+    for n in 0..1000 {
+        sim.docker.conduct.clear();
+        sim.apply(&format!("v{}", 100 + n));
+        match dice.roll(6) {
+            0 => sim.until("serving", |s| s.weight() > Weight::ZERO || s.is_idle()),
+            1 => drop(sim.say(Verb::Abort)),
+            2 => {
+                sim.until("serving", |s| s.weight() > Weight::ZERO || s.is_idle());
+                sim.users.extra(50, 50);
+            }
+            _ => sim.until("through", Sim::is_idle),
+        }
+        if dice.roll(5) == 0 {
+            sim.say(Verb::Undo);
+        }
+        sim.until("idle", Sim::is_idle);
+        let size = serde_json::to_string(&sim.memory).unwrap().len();
+        assert!(size < LARGEST_MEMORY, "law 10: {size} bytes after {n} versions");
+        largest = if n < 100 { largest.max(size) } else { largest };
+        assert!(
+            n < 100 || size < largest * 2,
+            "law 10: {size} bytes after {n} versions, {largest} in the first hundred"
+        );
+        assert!(sim.docker.kept.len() <= 10, "law 10: {} revisions are kept", sim.docker.kept.len());
+    }
+}
+
+/// Law 8, as one rollout sees it: a manifest that is not known changes nothing.
+fn the_unknown_changes_nothing(history: &[Event]) {
+    let mut sim = live(history);
+    heal(&mut sim);
+    go_on(&mut sim);
+    let (production, traffic) = (sim.production(), sim.nginx.view().traffic());
+    sim.world.desired = Desired::Unknown;
+    sim.advance(60);
+    assert_eq!((sim.production(), sim.nginx.view().traffic()), (production, traffic), "law 8");
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_changes_nothing() {
+    for_each_history("law 8", 50_000..50_500, 15, the_unknown_changes_nothing);
+}

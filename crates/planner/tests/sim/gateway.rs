@@ -1,0 +1,81 @@
+//! NGINX: makes intents live, lowerings at once.
+
+use std::time::Duration;
+
+use canaryd_gateway::{Intent, Traffic};
+use canaryd_planner::{GatewayView, Live};
+use canaryd_rollout::Weight;
+use jiff::Timestamp;
+
+#[derive(Clone, Default)]
+pub struct Nginx {
+    pub live: Option<Live>,
+    asked: Option<(Timestamp, Intent)>,
+    /// How long a change takes that is no lowering.
+    pub delay: Duration,
+    /// How long workers of an older generation finish requests.
+    pub linger: Duration,
+    old: Vec<Timestamp>,
+    /// Set by hand.
+    pub old_workers: u32,
+    pub problem: Option<String>,
+    pub lowered_offline: bool,
+}
+
+impl Nginx {
+    pub fn ask(&mut self, intent: &Intent, now: Timestamp) {
+        if self.lowered_offline && intent.traffic.canary() > Weight::ZERO {
+            return;
+        }
+        let due = self.asked.as_ref().filter(|(_, asked)| asked == intent).map_or(now + self.delay, |(due, _)| *due);
+        self.asked = Some((due, intent.clone()));
+        let lowers = self.live.as_ref().is_some_and(|l| intent.lowers(&l.intent));
+        if lowers {
+            self.make_live(intent.clone(), now);
+        }
+        self.follow(now);
+    }
+
+    pub fn follow(&mut self, now: Timestamp) {
+        self.old.retain(|until| *until > now);
+        // a moment that is too far away is one from before the clock was set back
+        let is_due = |due: Timestamp| due <= now || due > now + self.delay;
+        let due = self.asked.as_ref().filter(|(due, _)| is_due(*due) && self.problem.is_none());
+        if let Some((_, intent)) = due.cloned() {
+            self.make_live(intent, now);
+        }
+    }
+
+    fn make_live(&mut self, intent: Intent, now: Timestamp) {
+        if self.live.as_ref().is_some_and(|l| l.intent == intent) {
+            return;
+        }
+        if self.live.is_some() && !self.linger.is_zero() {
+            self.old.push(now + self.linger);
+        }
+        let generation = format!("1.{}", intent.seq);
+        self.lowered_offline = false;
+        self.live = Some(Live { intent, generation, since: now });
+    }
+
+    /// Somebody swaps the symlink to the twin.
+    pub fn lower_offline(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        self.lowered_offline = live.intent.traffic.canary() > Weight::ZERO;
+        live.intent.traffic = Traffic::PRODUCTION;
+        self.asked = None;
+    }
+
+    pub fn remove(&mut self) {
+        *self = Self { delay: self.delay, linger: self.linger, ..Self::default() };
+    }
+
+    pub fn view(&self) -> GatewayView {
+        GatewayView {
+            live: self.live.clone(),
+            old_workers: self.old_workers + u32::try_from(self.old.len()).unwrap(),
+            lowered_offline: self.lowered_offline,
+            problem: self.problem.clone(),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The laws of the design, as far as one rollout shows them, checked at every single plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use canaryd_gateway::{Intent, Lane, Traffic};
+use canaryd_planner::*;
+use canaryd_rollout::{OnInconclusive, RevisionId, SetId, Weight};
+use jiff::Timestamp;
+
+use super::docker::Docker;
+
+/// Beyond this a memory is not bounded any more.
+pub const LARGEST_MEMORY: usize = 64 * 1024;
+
+#[derive(Clone, Default)]
+pub struct Laws {
+    /// What was proven bad or given up, until a new reason.
+    condemned: BTreeSet<RevisionId>,
+    asked: Option<Intent>,
+    outcome: Option<OutcomeView>,
+    /// When a replica was last sent requests, by `clock`.
+    carried: BTreeMap<(SetId, u32), Duration>,
+    /// Time as it went by: what jumps is left out.
+    clock: Duration,
+    /// Sets that were production once.
+    productions: BTreeSet<SetId>,
+    last: Option<Timestamp>,
+    phase: String,
+    /// A person, or the manifest, said in words that little evidence is enough.
+    daring: bool,
+    /// A replica of the canary's app ended with weight on it: none of it comes back before its set is healthy.
+    fallen: Option<SetId>,
+}
+
+impl Laws {
+    pub fn heed(&mut self, before: &Memory, world: &World, plan: &Plan, now: Timestamp, docker: &Docker) {
+        self.news(before, world, plan);
+        let since =
+            self.last.map_or(Duration::ZERO, |last| Duration::try_from(now.duration_since(last)).unwrap_or_default());
+        self.clock += since.min(Duration::from_secs(2));
+        self.last = Some(now);
+        self.note_traffic(world);
+        if before.production_revision().is_some() {
+            self.productions.extend(before.production_app_set());
+        }
+        let route = plan.actions.iter().find_map(|a| match a {
+            Action::Route(intent) => Some(intent),
+            Action::EnsureSet(_)
+            | Action::RemoveSet { .. }
+            | Action::SaveFailure { .. }
+            | Action::KeepImages { .. }
+            | Action::ForgetRevision { .. }
+            | Action::RemoveGateway
+            | Action::FreshEvidence { .. }
+            | Action::ResolveAgain => None,
+        });
+        if let Some(intent) = route {
+            the_split_is_honest(intent, world);
+            self.a_condemned_revision_gets_nothing(intent, docker);
+            self.what_fell_comes_back_healthy(intent, world);
+            self.a_raise_has_a_reason(intent, plan);
+            capacity_comes_first(intent, world, before);
+            self.asked = Some(intent.clone());
+        }
+        self.note_falls(world, plan);
+        self.condemned_containers_do_not_start(plan, world);
+        self.production_drains_before_it_stops(plan, world);
+        self.evidence_comes_before_promotion(before, world, plan);
+        without_a_journal_only_lowerings_run(before, world, plan);
+        plan.memory.phase_name().clone_into(&mut self.phase);
+    }
+
+    fn news(&mut self, before: &Memory, world: &World, plan: &Plan) {
+        for answer in plan.answers.iter().filter(|a| a.accepted) {
+            let verb = before.inbox.iter().find(|c| c.id == answer.id).map(|c| &c.verb);
+            match verb {
+                Some(Verb::Retry | Verb::Delete) => self.condemned.clear(),
+                Some(Verb::Undo | Verb::Rollback) => {
+                    let to = plan.report.as_ref().and_then(|r| r.canary.as_ref()).map(|c| c.revision.clone());
+                    to.map(|to| self.condemned.remove(&to));
+                }
+                Some(Verb::Promote { .. } | Verb::Advance) => self.daring = true,
+                Some(Verb::Pause | Verb::Resume | Verb::Abort | Verb::Restart | Verb::Traffic { .. }) | None => {}
+            }
+        }
+        if plan.events.iter().any(|e| e.kind == "started") {
+            self.daring = false;
+            self.fallen = None;
+        }
+        if !world.journal_writable {
+            return; // said again when it can be remembered
+        }
+        let outcome = plan.report.as_ref().and_then(|r| r.outcome.clone());
+        if outcome != self.outcome {
+            if let Some(o) = &outcome {
+                match o.outcome {
+                    Outcome::Reverted | Outcome::Aborted | Outcome::Undone => {
+                        self.condemned.insert(o.revision.clone());
+                    }
+                    Outcome::Promoted | Outcome::Superseded => {}
+                }
+            }
+            self.outcome = outcome;
+        }
+    }
+
+    fn note_traffic(&mut self, world: &World) {
+        let live = world.gateway.live.as_ref().map(|l| &l.intent);
+        for intent in live.into_iter().chain(&self.asked) {
+            for lane in [Lane::Production, Lane::Canary] {
+                if share(intent, lane) > Weight::ZERO {
+                    for endpoint in intent.lane(lane) {
+                        self.carried.insert((endpoint.set.clone(), endpoint.ordinal), self.clock);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Law 2.
+    fn a_condemned_revision_gets_nothing(&self, intent: &Intent, docker: &Docker) {
+        if share(intent, Lane::Canary) == Weight::ZERO {
+            return;
+        }
+        for endpoint in intent.lane(Lane::Canary) {
+            let Some(set) = docker.set(&endpoint.set) else { continue };
+            assert!(!self.condemned.contains(&set.revision), "law 2: {} gets traffic again", set.revision);
+        }
+    }
+
+    /// Law 2, second half.
+    fn what_fell_comes_back_healthy(&mut self, intent: &Intent, world: &World) {
+        let Some(fallen) = self.fallen.clone() else { return };
+        if share(intent, Lane::Canary) == Weight::ZERO || intent.lane(Lane::Canary).iter().any(|e| e.set != fallen) {
+            return;
+        }
+        let set = world.sets.iter().find(|s| s.id == fallen);
+        let well =
+            set.is_some_and(|s| s.replicas.iter().all(|r| r.state != RunState::Running || r.health == Health::Healthy));
+        assert!(well, "law 2: a raise before the set that fell is healthy");
+        self.fallen = None;
+    }
+
+    fn note_falls(&mut self, world: &World, plan: &Plan) {
+        if plan.events.iter().any(|e| e.kind == "crash") && world.journal_writable {
+            let weight = self.asked.as_ref().map_or(Weight::ZERO, |a| share(a, Lane::Canary));
+            assert_eq!(weight, Weight::ZERO, "law 2: an exit takes the lane to 0 % in the very plan that sees it");
+            self.fallen = plan.memory.canary_set();
+        }
+    }
+
+    /// Laws 2 and 9.
+    fn condemned_containers_do_not_start(&self, plan: &Plan, world: &World) {
+        for action in &plan.actions {
+            if let Action::EnsureSet(goal) = action {
+                let known = world.sets.iter().find(|s| s.id == goal.set);
+                let new =
+                    goal.running.iter().any(|o| !known.is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o)));
+                let production = plan.memory.production_revision();
+                let bad = self.condemned.contains(&goal.revision) && production.as_ref() != Some(&goal.revision);
+                assert!(!(new && bad), "law 9: {} is started again without a reason", goal.revision);
+            }
+        }
+    }
+
+    /// Law 1, last clause: every raise follows from a step forward or a person's word; else only from a production that
+    /// has no running container at all.
+    fn a_raise_has_a_reason(&self, intent: &Intent, plan: &Plan) {
+        let before = self.asked.as_ref().map_or(Weight::ZERO, |a| share(a, Lane::Canary));
+        let reasons = ["stage-entered", "recovered", "manual-weight", "stages-changed"];
+        let step = plan.events.iter().any(|e| reasons.contains(&e.kind.as_str()));
+        let steps = ["promoting", "observing", "soaking"].contains(&plan.memory.phase_name());
+        let alone = intent.lane(Lane::Production).is_empty();
+        let raised = share(intent, Lane::Canary) > before;
+        let by_hand = plan.report.as_ref().is_some_and(|r| r.manual.is_some());
+        assert!(!raised || step || by_hand || steps || alone, "law 1: a raise for no reason: {intent:?}");
+    }
+
+    /// Law 3.
+    fn production_drains_before_it_stops(&self, plan: &Plan, world: &World) {
+        let stops = plan.actions.iter().flat_map(|action| stopped_by(action, world));
+        for (set, ordinal) in stops.filter(|(set, _)| self.productions.contains(set)) {
+            let up =
+                world.sets.iter().find(|s| s.id == set).and_then(|s| s.replicas.iter().find(|r| r.ordinal == ordinal));
+            if up.is_none_or(|r| r.state != RunState::Running) || world.gateway.live.is_none() {
+                continue;
+            }
+            let Some(last) = self.carried.get(&(set.clone(), ordinal)) else { continue };
+            let waited = self.clock - *last;
+            let drained = world.gateway.old_workers == 0 && waited > Duration::ZERO;
+            // the shortest drain used here, and one second for the look
+            assert!(
+                drained || waited >= Duration::from_secs(2),
+                "law 3: {set} {ordinal} is stopped {waited:?} after its last request"
+            );
+        }
+    }
+
+    /// Law 7.
+    fn evidence_comes_before_promotion(&mut self, before: &Memory, world: &World, plan: &Plan) {
+        let promoted = plan.memory.phase_name() == "promoting" && self.phase == "soaking";
+        let manifest = match &world.desired {
+            Desired::Ready(rollout) => Some(rollout),
+            Desired::Unknown | Desired::Gone { .. } => None,
+        };
+        let allowed = manifest.is_some_and(|m| m.analysis.on_inconclusive == OnInconclusive::Promote);
+        if !promoted || self.daring || allowed {
+            return;
+        }
+        let set = before.canary_set();
+        let judge = world.evidence.judge.as_ref().filter(|(of, _)| Some(of) == set.as_ref()).map(|(_, judge)| judge);
+        let verdict = judge.map(|j| j.verdict(Some(1.0)));
+        assert_eq!(verdict, Some(canaryd_verdict::Verdict::Pass), "law 7: promoted on too little");
+        assert!(world.evidence.silent.is_none(), "law 7: promoted on stale evidence");
+    }
+}
+
+/// Law 1.
+fn the_split_is_honest(intent: &Intent, world: &World) {
+    let (production, canary) = (intent.lane(Lane::Production), intent.lane(Lane::Canary));
+    match intent.traffic {
+        Traffic::Nobody => assert!(production.is_empty() && canary.is_empty(), "law 1: lanes without traffic"),
+        Traffic::Split { canary: weight } => {
+            assert!(weight == Weight::ZERO || !canary.is_empty(), "law 1: the canary's lane is empty");
+            assert!(weight == Weight::FULL || !production.is_empty(), "law 1: production's lane is empty");
+        }
+    }
+    for endpoint in production.iter().chain(canary) {
+        let set = world.sets.iter().find(|s| s.id == endpoint.set);
+        let replica = set.and_then(|s| s.replicas.iter().find(|r| r.ordinal == endpoint.ordinal));
+        assert!(replica.is_some_and(|r| r.state == RunState::Running), "law 1: {endpoint:?} does not run");
+    }
+}
+
+/// Capacity before weight.
+fn capacity_comes_first(intent: &Intent, world: &World, before: &Memory) {
+    let weight = share(intent, Lane::Canary);
+    let was = before.asked().map_or(Weight::ZERO, |a| share(a, Lane::Canary));
+    if weight <= was || intent.lane(Lane::Production).is_empty() {
+        return;
+    }
+    let Desired::Ready(manifest) = &world.desired else { return };
+    let need = (u64::from(weight.basis_points()) * u64::from(manifest.app.replicas)).div_ceil(10_000);
+    let have = intent.lane(Lane::Canary).len() as u64;
+    assert!(have >= need, "capacity: {weight} % on {have} replicas, {need} are needed");
+}
+
+/// Law 11.
+fn without_a_journal_only_lowerings_run(before: &Memory, world: &World, plan: &Plan) {
+    if world.journal_writable {
+        return;
+    }
+    for action in &plan.actions {
+        let Action::Route(intent) = action else { panic!("law 11: {action:?} without a journal") };
+        let live = world.gateway.live.as_ref().map(|l| &l.intent).or(before.asked());
+        assert!(live.is_some_and(|live| intent.lowers(live)), "law 11: no lowering, and no journal");
+    }
+}
+
+fn stopped_by(action: &Action, world: &World) -> Vec<(SetId, u32)> {
+    match action {
+        Action::EnsureSet(goal) if goal.component.is_app() => {
+            goal.stopped.iter().chain(&goal.removed).map(|o| (goal.set.clone(), *o)).collect()
+        }
+        Action::RemoveSet { set, .. } => {
+            let view = world.sets.iter().find(|s| &s.id == set && s.component.is_app());
+            view.into_iter().flat_map(|v| v.replicas.iter().map(|r| (set.clone(), r.ordinal))).collect()
+        }
+        Action::EnsureSet(_)
+        | Action::Route(_)
+        | Action::SaveFailure { .. }
+        | Action::KeepImages { .. }
+        | Action::ForgetRevision { .. }
+        | Action::RemoveGateway
+        | Action::FreshEvidence { .. }
+        | Action::ResolveAgain => Vec::new(),
+    }
+}
+
+pub fn share(intent: &Intent, lane: Lane) -> Weight {
+    match (intent.traffic, lane) {
+        (Traffic::Nobody, Lane::Production | Lane::Canary) => Weight::ZERO,
+        (Traffic::Split { canary }, Lane::Canary) => canary,
+        (Traffic::Split { canary }, Lane::Production) => canary.complement(),
+    }
+}

@@ -1,0 +1,317 @@
+//! A small simulated world around the planner: containers that boot, crash and are restarted as Docker does it, a gateway
+//! that follows its intents, requests that are counted by a real judge, a journal, and a daemon that can be killed.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by tests; each uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::new_without_default,
+    clippy::must_use_candidate,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
+pub mod docker;
+pub mod gateway;
+pub mod laws;
+pub mod manifest;
+pub mod told;
+pub mod users;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use canaryd_planner::*;
+use canaryd_rollout::{ImageState, Rollout};
+use jiff::Timestamp;
+
+use docker::Docker;
+use gateway::Nginx;
+use laws::Laws;
+use users::Users;
+
+thread_local! {
+    /// What happens is printed, for a failed test.
+    pub static LOUD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// When every story begins.
+pub const DAWN: &str = "2026-03-02T09:00:00Z";
+
+#[derive(Clone)]
+pub struct Sim {
+    pub memory: Memory,
+    pub world: World,
+    pub now: Timestamp,
+    pub last: Option<Plan>,
+    /// The manifest file as it is being edited; `apply` saves it.
+    pub manifest: Rollout,
+    pub docker: Docker,
+    pub nginx: Nginx,
+    pub users: Users,
+    pub laws: Laws,
+    /// The daemon is killed in the next turn, after so many actions.
+    pub kill: Option<usize>,
+    /// It came back and has not asked anybody yet.
+    pub waking: bool,
+    /// The last turn was such a one.
+    blind: bool,
+    /// The next observation shows the world as it was before.
+    pub late: bool,
+    /// Turns that `until` waits.
+    pub patience: usize,
+    /// Every plan is made twice, and every memory goes through the journal.
+    pub strict: bool,
+    pub told: Vec<String>,
+    commands: u32,
+}
+
+impl Sim {
+    pub fn new() -> Self {
+        let world = World {
+            desired: Desired::Unknown,
+            sets: Vec::new(),
+            gateway: GatewayView::default(),
+            evidence: EvidenceView::default(),
+            slots: Slots { may_move: true, may_start: true, ahead: Vec::new() },
+            engine: EngineView::default(),
+            journal_writable: true,
+        };
+        Self {
+            memory: Memory::default(),
+            world,
+            now: DAWN.parse().unwrap(),
+            last: None,
+            manifest: manifest::rollout(),
+            docker: Docker::default(),
+            nginx: Nginx::default(),
+            users: Users::default(),
+            laws: Laws::default(),
+            kill: None,
+            waking: false,
+            blind: false,
+            late: false,
+            patience: 7200,
+            strict: false,
+            told: Vec::new(),
+            commands: 0,
+        }
+    }
+
+    /// With v1 in production and nothing left to do.
+    pub fn installed(edit: impl Fn(&mut Rollout)) -> Self {
+        let mut sim = Self::new();
+        edit(&mut sim.manifest);
+        sim.apply("v1");
+        sim.until("idle", Self::is_idle);
+        sim
+    }
+
+    // --- the manifest ---
+
+    pub fn apply(&mut self, version: &str) {
+        version.clone_into(&mut self.manifest.version);
+        self.manifest.revision = manifest::revision(version);
+        self.manifest.provisional = self.manifest.revision.clone();
+        self.docker.versions.insert(self.manifest.revision.clone(), version.to_owned());
+        self.save();
+    }
+
+    pub fn save(&mut self) {
+        self.world.desired = Desired::Ready(Box::new(self.manifest.clone()));
+    }
+
+    pub fn image(&mut self, state: ImageState) {
+        self.manifest.images = BTreeMap::from([("shop".to_owned(), state)]);
+        self.save();
+    }
+
+    pub fn say(&mut self, verb: Verb) -> Answer {
+        let id = self.send(verb, None);
+        self.tick();
+        let mut answers = self.last.iter().flat_map(|p| &p.answers);
+        let none = Answer { id: id.clone(), accepted: false, message: "no answer".to_owned() };
+        answers.rfind(|a| a.id == id).cloned().unwrap_or(none)
+    }
+
+    /// Journalled, not yet planned.
+    pub fn send(&mut self, verb: Verb, comment: Option<String>) -> String {
+        self.commands += 1;
+        let id = format!("c{}", self.commands);
+        let actor = "mina".to_owned();
+        self.memory.inbox.push(Command { id: id.clone(), actor, comment, at: self.now, expected: None, verb });
+        id
+    }
+
+    // --- time ---
+
+    /// One second.
+    pub fn tick(&mut self) {
+        self.now += Duration::from_secs(1);
+        self.turn();
+    }
+
+    pub fn advance(&mut self, seconds: u64) {
+        (0..seconds).for_each(|_| self.tick());
+    }
+
+    /// One reconcile at the present moment.
+    pub fn turn(&mut self) {
+        let before = self.nginx.live.clone();
+        self.docker.live_on(self.now);
+        self.nginx.follow(self.now);
+        self.observe();
+        let plan = self.decide();
+        self.blind = self.waking;
+        self.laws.heed(&self.memory, &self.world, &plan, self.now, &self.docker);
+        self.tell(&plan);
+        if self.world.journal_writable {
+            self.memory = plan.memory.clone();
+        }
+        let in_force = match &self.world.desired {
+            Desired::Ready(rollout) => rollout,
+            Desired::Unknown | Desired::Gone { .. } => &self.manifest,
+        };
+        self.users.attend(&self.memory, in_force);
+        let all = plan.actions.len();
+        let spared = self.kill.take().map(|n| n.min(all));
+        for action in plan.actions.iter().take(spared.unwrap_or(all)) {
+            self.act(action);
+        }
+        self.waking = spared.is_some();
+        if self.waking {
+            self.told("canaryd is killed and starts again");
+        }
+        self.tell_traffic(before.as_ref());
+        self.last = Some(plan);
+    }
+
+    fn observe(&mut self) {
+        if self.world.engine.unreachable.is_none() && !self.late {
+            self.world.sets.clone_from(&self.docker.sets);
+        }
+        self.late = false;
+        self.users.visit(self.nginx.live.as_ref(), &self.docker, self.now);
+        self.world.evidence = self.users.view(self.now);
+        self.world.gateway = if self.waking { GatewayView::default() } else { self.nginx.view() };
+    }
+
+    fn decide(&self) -> Plan {
+        let desired = Desired::Unknown;
+        let blind;
+        let world = if self.waking {
+            blind = World { desired, ..self.world.clone() };
+            &blind
+        } else {
+            &self.world
+        };
+        let decided = plan(&self.memory, world, self.now);
+        let telling = !(decided.actions.is_empty() && decided.events.is_empty());
+        if self.strict && (telling || self.now.as_second() % 60 == 0) {
+            let again = plan(&self.memory, world, self.now);
+            assert_eq!(format!("{decided:?}"), format!("{again:?}"), "two runs with equal input are byte-equal");
+            let json = serde_json::to_string(&decided.memory).unwrap();
+            let back: Memory = serde_json::from_str(&json).unwrap();
+            assert_eq!(back, decided.memory, "the journal gives back what it was given");
+        }
+        decided
+    }
+
+    fn act(&mut self, action: &Action) {
+        let reachable = self.world.engine.unreachable.is_none();
+        match action {
+            Action::Route(intent) => self.nginx.ask(intent, self.now),
+            Action::EnsureSet(goal) if reachable => {
+                let lines = self.docker.ensure(goal, self.now);
+                for line in lines {
+                    self.told(&line);
+                }
+            }
+            Action::RemoveSet { set, .. } if reachable => {
+                let lines = self.docker.remove(set);
+                for line in lines {
+                    self.told(&line);
+                }
+            }
+            Action::EnsureSet(_) | Action::RemoveSet { .. } => {}
+            Action::RemoveGateway => self.nginx.remove(),
+            Action::SaveFailure { revision, .. } => {
+                let version = self.docker.version(revision);
+                if self.docker.saved.insert(version.clone()) {
+                    self.told(&format!("logs of {version} are saved"));
+                }
+            }
+            Action::KeepImages { revision } => drop(self.docker.kept.insert(revision.clone())),
+            Action::ForgetRevision { revision } => drop(self.docker.kept.remove(revision)),
+            Action::FreshEvidence { set } => self.users.begin_again(set, &self.manifest),
+            Action::ResolveAgain => self.told("the manifest's images are looked up again"),
+        }
+    }
+
+    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..self.patience {
+            if done(self) {
+                return;
+            }
+            self.tick();
+        }
+        panic!("never {what}: {}", self.why());
+    }
+
+    // --- what is ---
+
+    /// Where it hangs, for a failed test.
+    pub fn why(&self) -> String {
+        let actions = self.last.iter().flat_map(|p| &p.actions).map(|a| format!("\n  does {a:?}")).collect::<String>();
+        let events =
+            self.last.iter().flat_map(|p| &p.events).map(|e| format!("\n  says {}", e.message)).collect::<String>();
+        let live = self.nginx.live.as_ref().map(|l| format!("\n  live {:?}", l.intent)).unwrap_or_default();
+        format!("\n{}{actions}{events}{live}", self.show().join("\n"))
+    }
+
+    /// Nothing moves, and nothing is being asked of the world.
+    pub fn is_idle(&self) -> bool {
+        let still = self.last.as_ref().is_some_and(|p| p.actions.is_empty() && p.events.is_empty());
+        let going =
+            self.last.as_ref().and_then(|p| p.report.as_ref()).is_some_and(|r| r.sentence.contains("being deleted"));
+        still
+            && !going
+            && self.memory.phase_name() == "idle"
+            && !self.waking
+            && !self.blind
+            && self.memory.inbox.is_empty()
+    }
+
+    /// canaryd, or a person, paused it.
+    pub fn is_paused(&self) -> bool {
+        self.last.as_ref().and_then(|p| p.report.as_ref()).is_some_and(|r| r.paused.is_some())
+    }
+
+    pub fn report(&self) -> &Report {
+        self.last.as_ref().unwrap().report.as_ref().unwrap()
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.last.as_ref()?.report.as_ref()?.outcome.as_ref().map(|o| o.outcome)
+    }
+
+    pub fn weight(&self) -> canaryd_rollout::Weight {
+        self.nginx.view().traffic().canary()
+    }
+
+    /// Version in production, as the last report says.
+    pub fn production(&self) -> Option<String> {
+        self.last.as_ref()?.report.as_ref()?.production.as_ref().map(|p| p.version.clone())
+    }
+
+    /// Plans at one and the same moment until there is nothing left to do.
+    pub fn settle(&mut self) {
+        for _ in 0..50 {
+            let before = self.memory.clone();
+            self.turn();
+            let last = self.last.as_ref().unwrap();
+            if last.actions.is_empty() && last.events.is_empty() && before == self.memory && !self.waking {
+                return;
+            }
+        }
+        panic!("no fixpoint: {}", self.why());
+    }
+}
