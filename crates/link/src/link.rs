@@ -199,13 +199,17 @@ impl Link {
             self.shelf.arm(before).map_err(failed)?;
         }
         self.swap(rendered.generation)?;
+        let since = SystemTime::now();
         let error = match self.signal_and_prove(master).await {
             Ok(live) => return Ok(live),
             Err(error) => error,
         };
         let put_back = self.put_back(before, rendered.generation, master).await;
         Err(match error {
-            LinkError::NotLive { generation, waited, emerg, .. } => {
+            LinkError::NotLive { generation, waited, .. } => {
+                // Last of all, for Docker may take its time: a lowering does without NGINX's words.
+                let log = master.log_since(since).await.unwrap_or_default();
+                let emerg = log.lines().rev().find(|line| line.contains("[emerg]")).map(str::to_owned);
                 LinkError::NotLive { generation, waited, emerg, put_back }
             }
             other => other,
@@ -250,7 +254,7 @@ impl Link {
     /// A reply to the signal says nothing (a bad file is answered with success): only an answer of the new number does.
     async fn signal_and_prove(&self, master: &dyn Master) -> Result<Live, LinkError> {
         let generation = self.current().ok_or(LinkError::NoTwin)?;
-        let (began, since) = (Instant::now(), SystemTime::now());
+        let began = Instant::now();
         master.hup().await.map_err(|reason| LinkError::Master { what: "signal", reason })?;
         while began.elapsed() < PATIENCE {
             if self.ops.generation().await.is_ok_and(|found| found == generation) {
@@ -258,9 +262,7 @@ impl Link {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        let log = master.log_since(since).await.unwrap_or_default();
-        let emerg = log.lines().rev().find(|line| line.contains("[emerg]")).map(str::to_owned);
-        Err(LinkError::NotLive { generation, waited: PATIENCE, emerg, put_back: false })
+        Err(LinkError::NotLive { generation, waited: PATIENCE, emerg: None, put_back: false })
     }
 
     /// Only if nobody lowered in the meantime: then `current` is no longer `tried`, and stays.
