@@ -1,5 +1,6 @@
 //! Manifests while the daemon runs under load: created, changed, broken, mended, moved and deleted by whatever writes
 //! files; and what becomes of the rollouts.
+#![allow(clippy::print_stdout, reason = "measured times are printed")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod absence;

@@ -63,7 +63,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// An engine that cannot be used may come; everything else is for whoever wrote the command to mend.
 fn why_not_started(error: &anyhow::Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<canaryd_engine::EngineError>()) { Exit::NoDaemon } else { Exit::Usage }
+    if error.chain().any(<dyn std::error::Error>::is::<canaryd_engine::EngineError>) {
+        Exit::NoDaemon
+    } else {
+        Exit::Usage
+    }
 }
 
 async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {

@@ -187,7 +187,7 @@ impl Laws {
                 continue;
             }
             let Some(last) = self.carried.get(&(set.clone(), ordinal)) else { continue };
-            let waited = self.clock - *last;
+            let waited = self.clock.checked_sub(*last).unwrap();
             let drained = world.gateway.old_workers == 0 && waited > Duration::ZERO;
             // the shortest drain used here, and one second for the look
             assert!(

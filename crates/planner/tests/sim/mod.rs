@@ -37,6 +37,10 @@ thread_local! {
 pub const DAWN: &str = "2026-03-02T09:00:00Z";
 
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a condition of the simulated host, named where a story sets it"
+)]
 pub struct Sim {
     pub memory: Memory,
     pub world: World,

@@ -63,8 +63,9 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
         let mut stream = client.follow(&args.name, None).await?;
         let mut seen = None;
         loop {
-            match tokio::time::timeout(LOOK, stream.next()).await.map(Option::transpose) {
-                Ok(next) => match next? {
+            // Without news, what stands may still have become certain meanwhile.
+            if let Ok(next) = tokio::time::timeout(LOOK, stream.next()).await.map(Option::transpose) {
+                match next? {
                     Some(Followed::Event { .. }) => {}
                     Some(Followed::End { why }) => return Err(Failure::new(Exit::NoDaemon, why)),
                     Some(Followed::Report { report, .. }) => {
@@ -75,9 +76,7 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
                         seen = Some(report);
                     }
                     None => return Err(Failure::new(Exit::NoDaemon, "the daemon went away")),
-                },
-                // Nothing new: what stands may have become certain meanwhile.
-                Err(_) => {}
+                }
             }
             if let Some(failure) = seen.as_deref().and_then(|report| asked.hopeless(report)) {
                 return Err(failure);
