@@ -175,7 +175,7 @@ async fn an_unknown_name_is_answered_with_the_known_ones() {
     };
     assert_eq!(status, 404);
     assert_eq!(refusal.error, "there is no rollout \"shpo\" on host2");
-    assert_eq!(refusal.hint.unwrap(), "rollouts here: shop");
+    assert_eq!(refusal.hint.unwrap(), "did you mean shop? rollouts here: shop");
 }
 
 #[tokio::test]

@@ -63,11 +63,21 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// An engine that cannot be used may come; everything else is for whoever wrote the command to mend.
 fn why_not_started(error: &anyhow::Error) -> Exit {
-    if error.chain().any(<dyn std::error::Error>::is::<canaryd_engine::EngineError>) {
-        Exit::NoDaemon
-    } else {
-        Exit::Usage
-    }
+    use canaryd_journal::JournalError;
+    let may_pass = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<canaryd_engine::EngineError>()
+            || cause.is::<serde_json::Error>()
+            || matches!(
+                cause.downcast_ref(),
+                Some(
+                    JournalError::Full { .. }
+                        | JournalError::ReadOnly { .. }
+                        | JournalError::Sqlite { .. }
+                        | JournalError::Corrupt { .. }
+                )
+            )
+    };
+    if error.chain().any(may_pass) { Exit::NoDaemon } else { Exit::Usage }
 }
 
 async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {

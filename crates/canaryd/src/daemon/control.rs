@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::bells::lock;
 use super::house::{Cell, House};
-use super::rollouts::severity_of;
+use super::rollouts::{DISK_PATIENCE, severity_of};
 
 /// A plan follows a command within milliseconds; longer means that something is wrong.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -128,10 +128,13 @@ async fn take_in(house: &House, cell: &Cell, command: Command) -> Result<(), Str
     let mut memory = cell.memory.lock().await;
     memory.inbox.push(command);
     let json = serde_json::to_string(&*memory).map_err(|e| e.to_string())?;
-    let stored = house.journal.commit_command(cell.name.as_str(), json, jiff::Timestamp::now()).await;
+    let storing = house.journal.commit_command(cell.name.as_str(), json, jiff::Timestamp::now());
+    let stored = tokio::time::timeout(DISK_PATIENCE, storing).await;
     drop(memory);
-    if let Err(error) = stored {
-        house.set_writable(false, &error.to_string());
+    match stored {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => house.set_writable(false, &error.to_string()),
+        Err(_) => house.set_writable(false, "the disk takes longer than 2 s"),
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::bells::lock;
 use super::house::{Cell, House};
+use super::rollouts::DISK_PATIENCE;
 
 /// Lines that one second takes at most from one log; more are read in the next second.
 const LINES: usize = 50_000;
@@ -75,7 +76,9 @@ pub(crate) fn attend(cell: &Cell, memory: &Memory) {
     };
     let Some(rollout) = rollout else { return };
     let settings = settings_of(&rollout);
-    let fits = held.judge.as_ref().is_some_and(|(of, judge)| *of == set && judge.settings() == &settings);
+    // Edited stages change the planned time, and that alone is no reason to forget what was seen.
+    let same = |asked: &Settings| Settings { planned_minutes: settings.planned_minutes, ..asked.clone() } == settings;
+    let fits = held.judge.as_ref().is_some_and(|(of, judge)| *of == set && same(judge.settings()));
     if !fits {
         held.begin(set, settings);
     }
@@ -149,9 +152,12 @@ async fn tick(house: &Arc<House>, at: Duration) {
         tokio::task::spawn_blocking(move || read_all(&house, &cells, at)).await
     };
     let Ok((batch, on_trial)) = reading else { return };
-    save(house, batch).await;
     for cell in on_trial {
         cell.bell.ring();
+    }
+    // Judging goes on whatever the disk does.
+    if tokio::time::timeout(DISK_PATIENCE, save(house, batch)).await.is_err() {
+        house.set_writable(false, "the disk takes longer than 2 s");
     }
 }
 
@@ -203,7 +209,10 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
     let lines = match read {
         Ok(read) => {
             held.lines += read.lines.len() as u64 + read.bad;
-            held.read_at = Some(now);
+            // Before its end the log tells of the past: nothing is raised by it.
+            if read.end_of_file {
+                held.read_at = Some(now);
+            }
             held.heed_loss(now, at, read.lost);
             read.lines
         }

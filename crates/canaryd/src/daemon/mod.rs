@@ -55,7 +55,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     let stop = CancellationToken::new();
     let house = open(&args, stop.clone()).await?;
     let listener = canaryd_cockpit::bind(&args.socket).await?;
-    recall(&house).await;
+    recall(&house).await?;
     let (source, wakes) = DirectorySource::start(house.config.watch.clone());
     let tasks = house.tasks.clone();
     tasks.spawn({
@@ -147,16 +147,15 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
 }
 
 /// Takes up what an earlier run knew: every rollout with a memory or a last valid manifest.
-async fn recall(house: &Arc<House>) {
+///
+/// # Errors
+/// A memory cannot be read: to begin without it would be to install over what serves.
+async fn recall(house: &Arc<House>) -> Result<()> {
     let mut kept: BTreeMap<RolloutName, Kept> =
         house.store.desired().into_iter().map(|kept| (kept.rollout.name.clone(), kept)).collect();
-    let memories: BTreeMap<RolloutName, Memory> = match house.journal.memories().await {
-        Ok(memories) => memories.iter().filter_map(|(name, json)| remembered(name, json)).collect(),
-        Err(error) => {
-            tracing::error!(%error, "the journal cannot be read");
-            BTreeMap::new()
-        }
-    };
+    let memories = house.journal.memories().await?;
+    let memories: BTreeMap<RolloutName, Memory> =
+        memories.iter().map(|(name, json)| remembered(name, json)).collect::<Result<_>>()?;
     let names: BTreeSet<RolloutName> = kept.keys().chain(memories.keys()).cloned().collect();
     for name in names {
         let memory = memories.get(&name).cloned().unwrap_or_default();
@@ -176,20 +175,16 @@ async fn recall(house: &Arc<House>) {
         }
         start_cell(house, &cell);
     }
+    Ok(())
 }
 
-fn remembered(name: &str, json: &str) -> Option<(RolloutName, Memory)> {
-    match (name.parse(), serde_json::from_str(json)) {
-        (Ok(name), Ok(memory)) => Some((name, memory)),
-        (Err(error), _) => {
-            tracing::error!(%error, "a memory of the journal is left alone");
-            None
-        }
-        (_, Err(error)) => {
-            tracing::error!(rollout = name, %error, "a memory of the journal cannot be read and is left alone");
-            None
-        }
-    }
+fn remembered(name: &str, json: &str) -> Result<(RolloutName, Memory)> {
+    let read = || Ok::<_, anyhow::Error>((name.parse()?, serde_json::from_str(json)?));
+    read().with_context(|| {
+        format!(
+            "the journal's memory of {name} cannot be read; nothing was changed, everything goes on serving unwatched"
+        )
+    })
 }
 
 /// Starts the loops of one rollout.

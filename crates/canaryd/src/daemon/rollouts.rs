@@ -18,6 +18,8 @@ const SHORTEST_WAKE: Duration = Duration::from_millis(50);
 const JOURNAL_PATIENCE: Duration = Duration::from_millis(150);
 /// So long the engine may take for a fresh look.
 const LOOK: Duration = Duration::from_secs(1);
+/// A disk that takes longer counts as one that cannot be written: a way off must not wait for it.
+pub(super) const DISK_PATIENCE: Duration = Duration::from_secs(2);
 /// A kill loses at most this much observed time.
 const CLOCK_KEPT_EVERY: Duration = Duration::from_secs(10);
 
@@ -153,7 +155,8 @@ async fn commit_in_time(house: &House, cell: &Cell, decided: &Plan) -> Result<()
         result = &mut committed => return result,
         () = tokio::time::sleep(JOURNAL_PATIENCE) => lower_now(cell, decided),
     }
-    committed.await
+    let late = |_| Err("the disk takes longer than 2 s".to_owned());
+    tokio::time::timeout(DISK_PATIENCE, committed).await.unwrap_or_else(late)
 }
 
 /// Observed time alone is kept every ten seconds (docs/adr/0002); everything else before it acts.

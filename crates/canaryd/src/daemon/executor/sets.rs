@@ -50,7 +50,8 @@ impl SetTasks {
             operations.remove(set);
             return true;
         }
-        op.task.is_none() && op.not_before.is_none_or(|at| Instant::now() >= at)
+        let idle = op.task.as_ref().is_none_or(tokio::task::AbortHandle::is_finished);
+        idle && op.not_before.is_none_or(|at| Instant::now() >= at)
     }
 
     fn begin(&self, set: &SetId, wanted: Wanted, task: tokio::task::AbortHandle) {

@@ -130,6 +130,7 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: Cancellation
         }
     };
     drop(opened);
+    let mut failures = 0;
     loop {
         let goal = wanted.borrow_and_update().clone();
         let wake = tokio::select! {
@@ -137,6 +138,8 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: Cancellation
             // Everything of a turn may be cut short; `Gateway` finds out what became of it.
             () = urgent(wanted.clone(), &goal) => continue,
         };
+        failures = if cell.gateway.view().problem.is_some() { failures + 1 } else { 0 };
+        let wake = wake.max(pause_after(failures));
         tokio::select! {
             () = cell.stop.cancelled() => return,
             Ok(()) = wanted.changed() => {}
@@ -159,6 +162,17 @@ async fn urgent(mut wanted: watch::Receiver<Wanted>, goal: &Wanted) {
     }
 }
 
+/// How long is waited after so many failures in a row: a registry or a taken port is not asked twice a second. A new wish or
+/// news of the engine ends the wait.
+fn pause_after(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        n => SOON.saturating_mul(1 << (n - 1).min(5)).min(LONGEST_PAUSE),
+    }
+}
+
+/// The longest of these waits.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a quiet gateway is left alone.
 const QUIET: Duration = Duration::from_secs(30);
 /// How soon a gateway with old workers or a problem is looked at again.

@@ -187,7 +187,7 @@ impl Gateway {
         let Some(lowered) = may_be_live.into_iter().find(|intent| twin_does(wanted, intent)).cloned() else {
             return Ok(());
         };
-        let (link, master) = self.link_and_master()?;
+        let Ok((link, master)) = self.link_and_master() else { return self.lower_at_rest(wanted, lowered) };
         let began = Instant::now();
         let proven = link.lower(&master).await.context("cannot lower by the prepared twin");
         let generation = match proven {
@@ -205,6 +205,18 @@ impl Gateway {
         self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
         self.note_reload();
         self.publish_live();
+        Ok(())
+    }
+
+    /// The gateway does not run: it is to start on the twin.
+    fn lower_at_rest(&mut self, wanted: &Intent, lowered: Intent) -> Result<()> {
+        let link = link(&self.dir, &self.secrets, None)?;
+        link.swap_to_twin()?;
+        let generation = link.current().context("the gateway has no generation")?;
+        let mut intent = intent_of(&self.dir, generation).unwrap_or(lowered);
+        (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);
+        self.attempt = None;
+        self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
         Ok(())
     }
 
@@ -380,7 +392,10 @@ impl Gateway {
             // Said to serve, it must answer no new connection with 503 any more.
             tokio::time::sleep(OLD_WORKERS_ACCEPT).await;
         }
-        self.attempt = None;
+        // Not put back, it may still come to life.
+        if !matches!(proven, Err(canaryd_link::LinkError::NotLive { put_back: false, .. })) {
+            self.attempt = None;
+        }
         let proven = proven?;
         tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
         self.live =
