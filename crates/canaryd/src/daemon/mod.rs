@@ -199,3 +199,15 @@ fn start_cell(house: &Arc<House>, cell: &Arc<Cell>) {
         });
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_that_cannot_be_read_is_named_and_never_taken_for_an_empty_one() {
+        let error = format!("{:#}", remembered("shop", "{\"phase\": 7}").unwrap_err());
+        assert!(error.starts_with("the journal's memory of shop cannot be read; nothing was changed"), "{error}");
+        assert!(remembered("shop", &serde_json::to_string(&Memory::default()).unwrap()).is_ok());
+    }
+}

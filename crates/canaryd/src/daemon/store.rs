@@ -185,3 +185,20 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_secret_is_readable_for_the_container_whatever_the_umask() {
+        let dir = std::env::temp_dir().join(format!("canaryd-store-{}", std::process::id()));
+        private_dir(&dir).unwrap();
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        write_atomically(&dir.join("copy"), b"text", 0o444).unwrap();
+        rustix::process::umask(before);
+        let mode = fs::metadata(dir.join("copy")).unwrap().permissions().mode();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(mode & 0o777, 0o444);
+    }
+}

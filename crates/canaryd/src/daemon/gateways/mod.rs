@@ -177,3 +177,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(30);
 /// How soon a gateway with old workers or a problem is looked at again.
 const SOON: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_keeps_failing_is_tried_ever_more_rarely_but_always_again() {
+        let pauses: Vec<u64> = (0..8).map(|n| pause_after(n).as_millis().try_into().unwrap()).collect();
+        assert_eq!(pauses, [0, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+    }
+}
