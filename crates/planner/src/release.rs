@@ -1,6 +1,6 @@
 //! One version as the planner remembers it: without create bodies, hence without anything that may be secret.
 
-use canaryd_rollout::{Component, ComponentName, Container, RevisionId, Rollout, Snippets};
+use canaryd_rollout::{Component, ComponentName, Container, Health, Probe, RevisionId, Rollout, Snippets};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,17 +45,17 @@ pub(crate) fn unresolved(rollout: &Rollout) -> bool {
     })
 }
 
+/// A command or path that proves health may carry a token, and nothing here asks for it.
 fn bare_component(component: &Component) -> Component {
-    Component { container: Container::default(), ..component.clone() }
+    let health = Health { probe: Probe::None, ..component.health.clone() };
+    Component { container: Container::default(), health, ..component.clone() }
 }
 
 /// The manifest without anything that may be secret.
 pub(crate) fn bare(rollout: &Rollout) -> Rollout {
     let mut bare = rollout.clone();
-    bare.app.container = Container::default();
-    for worker in &mut bare.workers {
-        worker.container = Container::default();
-    }
+    bare.app = bare_component(&rollout.app);
+    bare.workers = rollout.workers.iter().map(bare_component).collect();
     bare.gateway.snippets = Snippets::default();
     bare
 }
