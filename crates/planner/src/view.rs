@@ -72,6 +72,10 @@ impl Turn<'_> {
             let name = self.memory.name().map(ToString::to_string).unwrap_or_default();
             notes.push(format!("orphaned: its manifest is gone; canaryd delete {name} stops it"));
         }
+        let deleted = self.memory.deletion.as_ref().is_some_and(|deletion| deletion.done.is_some());
+        if deleted && self.asks().is_some() {
+            notes.push("deleted; the manifest is still there: change it, or retry, to start it again".to_owned());
+        }
         let Some(manifest) = self.manifest() else { return notes };
         if let Some(blocked) = self.blocked() {
             let production = self.production_version().unwrap_or_else(|| "none".to_owned());
