@@ -12,10 +12,12 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 echo "registry: fetching docker-registry from Debian's packages (about 6 MB), not installed" >&2
 chmod 755 "$dir"
-(cd "$dir" && apt-get download -q docker-registry >&2) || {
-  echo "registry: apt-get knows no docker-registry; run apt-get update" >&2
-  exit 1
+fetch() { (cd "$dir" && apt-get download -q docker-registry >&2); }
+update() {
+  echo "registry: apt-get does not know it yet; updating the package lists" >&2
+  if [ "$(id -u)" = 0 ]; then apt-get update -q >&2; else sudo apt-get update -q >&2; fi
 }
+fetch || { update && fetch; }
 dpkg-deb -x "$dir"/docker-registry_*.deb "$dir/root"
 mkdir -p "$(dirname "$tool")"
 cp "$dir/root/usr/bin/docker-registry" "$tool"
