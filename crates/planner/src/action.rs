@@ -53,6 +53,24 @@ pub enum Action {
     ResolveAgain,
 }
 
+impl Action {
+    /// The traffic that it asks for, if it is about traffic.
+    #[must_use]
+    pub fn route(&self) -> Option<&Intent> {
+        match self {
+            Self::Route(intent) => Some(intent),
+            Self::EnsureSet(_)
+            | Self::RemoveSet { .. }
+            | Self::SaveFailure { .. }
+            | Self::KeepImages { .. }
+            | Self::ForgetRevision { .. }
+            | Self::RemoveGateway
+            | Self::FreshEvidence { .. }
+            | Self::ResolveAgain => None,
+        }
+    }
+}
+
 /// Containers of one set as they should be. What exists beyond it is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

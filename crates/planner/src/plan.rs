@@ -111,17 +111,7 @@ impl Turn<'_> {
         let report = self.report();
         // right after a start it is not known what is live: then what was asked for last is assumed
         let live = self.world.gateway.live.as_ref().map(|l| l.intent.clone()).or_else(|| before.asked.clone());
-        let lowers = |a: &Action| match a {
-            Action::Route(intent) => live.as_ref().is_some_and(|l| intent.lowers(l)),
-            Action::EnsureSet(_)
-            | Action::RemoveSet { .. }
-            | Action::SaveFailure { .. }
-            | Action::KeepImages { .. }
-            | Action::ForgetRevision { .. }
-            | Action::RemoveGateway
-            | Action::FreshEvidence { .. }
-            | Action::ResolveAgain => false,
-        };
+        let lowers = |a: &Action| a.route().zip(live.as_ref()).is_some_and(|(intent, live)| intent.lowers(live));
         let actions = self.actions.into_iter().filter(lowers).collect();
         let next_wake = Duration::from_secs(1);
         Plan { actions, memory: before.clone(), report, events: Vec::new(), answers: Vec::new(), next_wake }

@@ -108,17 +108,8 @@ impl Pretence {
 
     /// Whether an action asks for more than is pretended already: the gateway is asked for the same until it is live.
     fn is_news(&self, action: &Action) -> bool {
-        match action {
-            Action::Route(intent) => self.live.as_ref().is_none_or(|live| live.intent.traffic != intent.traffic),
-            Action::EnsureSet(_)
-            | Action::RemoveSet { .. }
-            | Action::SaveFailure { .. }
-            | Action::KeepImages { .. }
-            | Action::ForgetRevision { .. }
-            | Action::RemoveGateway
-            | Action::FreshEvidence { .. }
-            | Action::ResolveAgain => true,
-        }
+        let asked = action.route().zip(self.live.as_ref());
+        asked.is_none_or(|(intent, live)| live.intent.traffic != intent.traffic)
     }
 
     /// Takes an action as done.

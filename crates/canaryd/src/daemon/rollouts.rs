@@ -137,10 +137,8 @@ async fn plan_on_fresh_facts(
 /// an abort: the next start finds the weight lowered, and the journal knows no reason.
 fn lower_now(cell: &Cell, decided: &Plan) {
     let live = cell.gateway.view().live;
-    for action in &decided.actions {
-        if let Action::Route(intent) = action
-            && live.as_ref().is_some_and(|l| intent.lowers(&l.intent))
-        {
+    for intent in decided.actions.iter().filter_map(Action::route) {
+        if live.as_ref().is_some_and(|l| intent.lowers(&l.intent)) {
             cell.gateway.ask(intent.clone());
         }
     }

@@ -44,17 +44,7 @@ impl Laws {
         if before.production_revision().is_some() {
             self.productions.extend(before.production_app_set());
         }
-        let route = plan.actions.iter().find_map(|a| match a {
-            Action::Route(intent) => Some(intent),
-            Action::EnsureSet(_)
-            | Action::RemoveSet { .. }
-            | Action::SaveFailure { .. }
-            | Action::KeepImages { .. }
-            | Action::ForgetRevision { .. }
-            | Action::RemoveGateway
-            | Action::FreshEvidence { .. }
-            | Action::ResolveAgain => None,
-        });
+        let route = plan.actions.iter().find_map(Action::route);
         if let Some(intent) = route {
             the_split_is_honest(intent, world);
             self.a_condemned_revision_gets_nothing(intent, docker);
