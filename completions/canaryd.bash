@@ -323,7 +323,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__follow)
-            opts="-h --timeout --socket --ascii --no-color --help"
+            opts="-h --timeout --through-pauses --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -575,7 +575,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__set)
-            opts="-h --file --watch --wait --timeout --socket --ascii --no-color --help"
+            opts="-h --file --watch --wait --timeout --through-pauses --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -727,7 +727,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__wait)
-            opts="-h --version --timeout --socket --ascii --no-color --help"
+            opts="-h --version --timeout --through-pauses --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

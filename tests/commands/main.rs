@@ -8,6 +8,7 @@ mod looking;
 mod setting;
 mod survival;
 mod verbs;
+mod waiting;
 
 use canaryd_e2e::Host;
 use serde_json::Value;

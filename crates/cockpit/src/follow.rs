@@ -73,8 +73,8 @@ impl Follower {
 
     async fn wait(&mut self) {
         tokio::select! {
-            () = self.shutdown.cancelled() => self.end("the daemon stops; everything keeps serving as it is"),
-            changed = self.changes.changed() => if changed.is_err() { self.end("the daemon stops") },
+            () = self.shutdown.cancelled() => self.end("the daemon stops; everything keeps serving as it is", true),
+            changed = self.changes.changed() => if changed.is_err() { self.end("the daemon stops", true) },
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -92,7 +92,7 @@ impl Follower {
             }
         }
         match self.control.report(&self.name).await {
-            None => self.end("the rollout is gone"),
+            None => self.end("the rollout is gone", false),
             Some(report) if self.last.as_ref() != Some(&report) => {
                 self.pending.push_back(Followed::Report { host: self.host.clone(), report: Box::new(report.clone()) });
                 self.last = Some(report);
@@ -101,10 +101,10 @@ impl Follower {
         }
     }
 
-    fn end(&mut self, why: &str) {
+    fn end(&mut self, why: &str, stops: bool) {
         if !self.ended {
             self.ended = true;
-            self.pending.push_back(Followed::End { why: why.to_owned() });
+            self.pending.push_back(Followed::End { why: why.to_owned(), stops });
         }
     }
 }

@@ -78,6 +78,9 @@ pub enum Followed {
     End {
         /// Why.
         why: String,
+        /// It is the daemon that stops: the rollout stays as it is, and goes on when a daemon runs again.
+        #[serde(default)]
+        stops: bool,
     },
 }
 

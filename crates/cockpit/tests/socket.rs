@@ -226,7 +226,7 @@ fn describe(followed: &Followed) -> String {
     match followed {
         Followed::Report { report, .. } => report.sentence.clone(),
         Followed::Event { event } => event.message.clone(),
-        Followed::End { why } => why.clone(),
+        Followed::End { why, stops } => format!("{why}{}", if *stops { ", for now" } else { "" }),
     }
 }
 
@@ -236,7 +236,8 @@ async fn a_stop_of_the_daemon_ends_open_streams_and_the_server() {
     let mut stream = client.follow(&shop(), None).await.unwrap();
     soon(stream.next()).await.unwrap().unwrap();
     served.shutdown.cancel();
-    assert!(describe(&soon(stream.next()).await.unwrap().unwrap()).contains("the daemon stops"));
+    let end = describe(&soon(stream.next()).await.unwrap().unwrap());
+    assert!(end.contains("the daemon stops") && end.ends_with("for now"), "{end}");
     soon(served.server).await.unwrap();
     let Err(ClientError::NoDaemon { why, .. }) = Client::connect(&served.socket).await else {
         panic!("nobody listens")

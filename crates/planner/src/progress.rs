@@ -236,13 +236,20 @@ impl Turn<'_> {
 
     /// A pause, an unwell production or a dead engine: no progress, all safety.
     pub(crate) fn holds_progress(&mut self) -> bool {
-        if let Some(pause) = &self.memory.paused {
-            let by = pause.by.as_deref().unwrap_or("canaryd");
-            let why = format!("paused by {by} since {}: {}", crate::crash::clock(pause.at), pause.why);
-            self.waiting.push(Waiting::Resume { why });
+        if let Some(pause) = self.that_it_is_paused() {
+            self.waiting.push(pause);
             return true;
         }
         self.unwell || !self.engine_answers()
+    }
+
+    /// That it is paused, by whom, why, and how it goes on.
+    pub(crate) fn that_it_is_paused(&self) -> Option<Waiting> {
+        let pause = self.memory.paused.as_ref()?;
+        let by = pause.by.as_deref().unwrap_or("canaryd");
+        let why = format!("paused by {by} since {}: {}", crate::crash::clock(pause.at), pause.why);
+        let verb = if pause.by.is_none() { self.way_on() } else { "resume" }.to_owned();
+        Some(Waiting::Resume { why, verb })
     }
 
     fn progress_soaking(&mut self) -> Option<Did> {

@@ -212,6 +212,9 @@ pub enum Waiting {
     Resume {
         /// Who or why, since when.
         why: String,
+        /// The command that goes on: `resume` or `advance`.
+        #[serde(default = "resume")]
+        verb: String,
     },
     /// A person set the weight.
     Manual {
@@ -237,6 +240,10 @@ pub enum Waiting {
         /// Seconds, or 0 when it waits for a confirmation.
         seconds: u64,
     },
+}
+
+fn resume() -> String {
+    "resume".to_owned()
 }
 
 /// How ready the way back is.

@@ -60,6 +60,10 @@ impl Turn<'_> {
             let why = format!("the container engine cannot be asked ({why}); what serves goes on serving");
             waiting.insert(0, Waiting::Trouble { why });
         }
+        if !waiting.iter().any(|w| matches!(w, Waiting::Resume { .. })) {
+            // It was paused by this very plan, or in a phase that a pause does not hold up yet.
+            waiting.extend(self.that_it_is_paused());
+        }
         waiting
     }
 
@@ -239,7 +243,7 @@ impl Turn<'_> {
 
     fn next_need(&self) -> Option<String> {
         self.waiting.iter().find_map(|w| match w {
-            Waiting::Resume { why } => Some(format!("It waits: {why}.")),
+            Waiting::Resume { why, verb: _ } => Some(format!("It waits: {why}.")),
             Waiting::Manual { why } => Some(format!("The weight is set by hand: {why}.")),
             Waiting::Evidence { why } => Some(format!("Nothing can be said now: {why}.")),
             Waiting::Environment { why } => Some(format!("It waits for its environment: {why}.")),

@@ -12,10 +12,27 @@ Exit codes: is the revision that was asked for in production?
   0  yes (or: the command did what it says)
   1  no: reverted, aborted, superseded, undone; or the command was refused
   2  wrong usage or an invalid manifest
-  3  not decided when --timeout was over
+  3  not decided: it waits for a person (paused, a weight by hand), or --timeout was over
   4  no daemon or no container engine
 
 Example: canaryd --watch /etc/canaryd/manifests";
+
+const SET_HELP: &str = "\
+With --wait it leaves as `canaryd wait` does.
+
+Example: canaryd set shop v1.2.0 --wait --timeout 2h";
+
+const WAIT_HELP: &str = "\
+It leaves with 3 as soon as only a person can go on (paused by canaryd or by hand, a weight by hand), saying why and \
+which command goes on. A daemon that is restarted is waited for: until --timeout, else 2 minutes, then it leaves with 4.
+
+Example: canaryd wait shop --version v1.2.0 --timeout 2h";
+
+const FOLLOW_HELP: &str = "\
+In a pipe it leaves with 3 as soon as only a person can go on; on a terminal it stays. A daemon that is restarted is \
+waited for: until --timeout, else 2 minutes.
+
+Example: canaryd follow shop";
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
@@ -142,16 +159,16 @@ pub(crate) enum Command {
     #[command(after_help = "Example: canaryd plan manifests/shop.yaml")]
     Plan(PlanArgs),
     /// Edits the version line of a manifest in place; comments stay
-    #[command(after_help = "Example: canaryd set shop v1.2.0 --wait --timeout 2h")]
+    #[command(after_help = SET_HELP)]
     Set(SetArgs),
     /// Shows all rollouts, or one
     #[command(after_help = "Example: canaryd status --watch")]
     Status(StatusArgs),
     /// Shows one rollout live until it ends; the exit code is its outcome
-    #[command(after_help = "Example: canaryd follow shop")]
+    #[command(after_help = FOLLOW_HELP)]
     Follow(FollowArgs),
     /// Waits in silence until a rollout has ended; the exit code is its outcome
-    #[command(after_help = "Example: canaryd wait shop --version v1.2.0 --timeout 2h")]
+    #[command(after_help = WAIT_HELP)]
     Wait(WaitArgs),
     /// Shows what has happened
     #[command(after_help = "Example: canaryd events shop --follow")]
@@ -247,11 +264,22 @@ pub(crate) struct SetArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "file")]
     pub(crate) watch: Vec<PathBuf>,
     /// Wait until it has ended; the exit code is its outcome
-    #[arg(long)]
+    #[arg(long, required_if_eq("through_pauses", "true"))]
     pub(crate) wait: bool,
-    /// Wait at most this long: 90s, 15m, 2h30m
-    #[arg(long, requires = "wait", value_parser = super::vars::duration)]
+    /// With --wait.
+    #[command(flatten)]
+    pub(crate) until: UntilArgs,
+}
+
+/// How long is waited.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UntilArgs {
+    /// Leave after this long with exit code 3: 90s, 15m, 2h30m
+    #[arg(long, value_parser = super::vars::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Wait on while it waits for a person, instead of leaving with exit code 3
+    #[arg(long)]
+    pub(crate) through_pauses: bool,
 }
 
 /// `status`.
@@ -272,9 +300,9 @@ pub(crate) struct StatusArgs {
 pub(crate) struct FollowArgs {
     /// Which rollout
     pub(crate) name: RolloutName,
-    /// Leave after this long with exit code 3: 90s, 15m, 2h30m
-    #[arg(long, value_parser = super::vars::duration)]
-    pub(crate) timeout: Option<Duration>,
+    /// Until when.
+    #[command(flatten)]
+    pub(crate) until: UntilArgs,
 }
 
 /// `wait`.
@@ -285,9 +313,9 @@ pub(crate) struct WaitArgs {
     /// Wait for this version, even if its rollout has not begun yet
     #[arg(long)]
     pub(crate) version: Option<String>,
-    /// Wait at most this long: 90s, 15m, 2h30m
-    #[arg(long, value_parser = super::vars::duration)]
-    pub(crate) timeout: Option<Duration>,
+    /// Until when.
+    #[command(flatten)]
+    pub(crate) until: UntilArgs,
 }
 
 /// `events`.

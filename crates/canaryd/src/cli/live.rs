@@ -44,6 +44,12 @@ impl Live {
         }
     }
 
+    /// Something about the daemon itself; it stays on the screen.
+    pub(crate) fn note(&mut self, text: &str) {
+        talk(&self.style.finish(format!("{text}\n")));
+        self.drawn = 0;
+    }
+
     /// It is over.
     pub(crate) fn end(&mut self, host: &str, report: &Report) {
         // The ending says everything that the moving screen said last.

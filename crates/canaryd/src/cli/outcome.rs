@@ -7,7 +7,7 @@ use canaryd_rollout::RevisionId;
 use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
-use super::words::moves;
+use super::words::{self, moves};
 
 /// What is waited for.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,15 @@ impl Asked {
             (None, None) => Some(report.outcome.as_ref().map_or(Exit::Yes, |end| code(end.outcome))),
             (None, Some(revision)) => (&production.revision == revision).then_some(Exit::Yes),
         }
+    }
+
+    /// What is waited for stands still, and only a person can make it go on.
+    pub(crate) fn held(&self, report: &Report) -> Option<Failure> {
+        let canary = report.canary.as_ref().filter(|c| self.version.as_ref().is_none_or(|v| v == &c.version))?;
+        let (name, version, held) = (&report.name, &canary.version, words::held(report)?);
+        let message = format!("{version} of {name} is not decided; it waits for a person: {}", held.why);
+        let again = format!("canaryd wait {name} --version {version}");
+        Some(Failure::new(Exit::Undecided, message).hint(format!("go on: {}\n        then wait again: {again}", held.go_on)))
     }
 
     /// Why waiting any longer is of no use.

@@ -70,10 +70,27 @@ pub(crate) fn moves(report: &Report) -> bool {
     !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown")
 }
 
+/// Why only a person can make it go on, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Why it stands.
+    pub(crate) why: String,
+    /// The one command that goes on.
+    pub(crate) go_on: String,
+}
+
 /// Whether only a person can make it go on.
-pub(crate) fn waits_for_a_person(report: &Report) -> bool {
-    report.waiting.iter().any(|w| match w {
-        Waiting::Resume { .. } | Waiting::Manual { .. } | Waiting::Deletion { seconds: 0 } => true,
+pub(crate) fn held(report: &Report) -> Option<Held> {
+    let name = &report.name;
+    report.waiting.iter().find_map(|w| match w {
+        Waiting::Resume { why, verb } => Some(Held { why: why.clone(), go_on: format!("canaryd {verb} {name}") }),
+        Waiting::Manual { why } => {
+            Some(Held { why: format!("its weight is set by hand: {why}"), go_on: format!("canaryd resume {name}") })
+        }
+        Waiting::Deletion { seconds: 0 } => Some(Held {
+            why: "its manifest is gone, as others are".to_owned(),
+            go_on: format!("bring the file back, or canaryd delete {name}"),
+        }),
         Waiting::Deletion { .. }
         | Waiting::ImagePull { .. }
         | Waiting::Healthy { .. }
@@ -85,7 +102,7 @@ pub(crate) fn waits_for_a_person(report: &Report) -> bool {
         | Waiting::Drain { .. }
         | Waiting::Slot { .. }
         | Waiting::Workers { .. }
-        | Waiting::Trouble { .. } => false,
+        | Waiting::Trouble { .. } => None,
     })
 }
 
@@ -129,7 +146,7 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             let names: Vec<String> = ahead.iter().map(ToString::to_string).collect();
             format!("its turn; ahead of it: {}", and(&names))
         }
-        Waiting::Resume { why } => format!("canaryd resume {name} ({why})"),
+        Waiting::Resume { why, verb } => format!("canaryd {verb} {name} ({why})"),
         Waiting::Manual { why } => format!("canaryd resume {name}, which gives the weight back ({why})"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
         Waiting::Trouble { why } => why.clone(),
@@ -151,6 +168,24 @@ fn samples(check: &str, have: u64, need: u64, eta: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_of_canaryd_itself_names_the_command_that_goes_on_and_a_moving_rollout_waits_for_nobody() {
+        let mut report: Report = serde_json::from_value(serde_json::json!({
+            "name": "shop", "phase": "observing", "sentence": "", "liveWeight": 0, "wantedWeight": 0, "stages": [],
+            "checks": [], "waiting": [], "notes": [], "can": [], "undo": { "is": "cold", "version": "v1" },
+            "replicas": {}
+        }))
+        .unwrap();
+        assert_eq!(held(&report), None);
+        let why = "no numbers".to_owned();
+        report.waiting.push(Waiting::Time { seconds: 3 });
+        report.waiting.push(Waiting::Resume { why: why.clone(), verb: "advance".to_owned() });
+        assert_eq!(held(&report), Some(Held { why, go_on: "canaryd advance shop".to_owned() }));
+        report.waiting = vec![Waiting::Manual { why: "20 % by mina".to_owned() }];
+        let by_hand = held(&report).unwrap();
+        assert_eq!((by_hand.go_on.as_str(), by_hand.why.contains("mina")), ("canaryd resume shop", true));
+    }
 
     #[test]
     fn numbers_read_well() {

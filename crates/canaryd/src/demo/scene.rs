@@ -101,7 +101,7 @@ async fn watch(house: &mut DemoHouse, load: &Load, scene: Scene) -> Result<(Outc
                 }
             }
             Followed::Event { event } => screen.event(&event),
-            Followed::End { why } => bail!("the daemon ended: {why}"),
+            Followed::End { why, stops: _ } => bail!("the daemon ended: {why}"),
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use canaryd_cockpit::{LogQuery, PlanRequest};
+use canaryd_cockpit::{ClientError, EventLine, LogQuery, PlanRequest, StatusPage};
 use canaryd_gateway::Lane;
+use canaryd_planner::Report;
 use futures::StreamExt;
 
-use super::{daemon, json};
+use super::patience::Patience;
+use super::{daemon, json, reach};
 use crate::cli::args::{Common, EventsArgs, ExplainArgs, LaneChoice, LogsArgs, OutputFormat, PlanArgs, StatusArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, size};
+use crate::cli::live::{put, size, talk};
 use crate::cli::screens::{render_event, render_explain, render_follow, render_plan, render_status};
 use crate::cli::style::{Style, tame};
 
@@ -20,33 +22,62 @@ const LOOK: Duration = Duration::from_secs(1);
 /// `canaryd status`.
 pub(crate) async fn status(args: StatusArgs, common: &Common) -> Result<Exit, Failure> {
     let style = Style::of(common);
-    let mut before = String::new();
+    let mut before = status_text(&args, &seen(&args, common).await?, style)?;
+    show_status(&args, &before);
+    if !args.watch {
+        return Ok(Exit::Yes);
+    }
+    let mut patience = Patience::new(None);
     loop {
-        let text = status_text(&args, common, style).await?;
-        if text != before {
-            let clear = args.watch && std::io::stdout().is_terminal();
-            put(&if clear { format!("\u{1b}[H\u{1b}[2J{text}") } else { text.clone() });
-            before = text;
-        }
-        if !args.watch {
-            return Ok(Exit::Yes);
-        }
         tokio::time::sleep(LOOK).await;
+        match seen(&args, common).await {
+            Ok(seen) => {
+                let back = patience.found();
+                let text = status_text(&args, &seen, style)?;
+                if text != before || back.is_some() {
+                    show_status(&args, &text);
+                    before = text;
+                }
+                tell(back);
+            }
+            Err(error) => tell(patience.lost(error).await?),
+        }
     }
 }
 
-async fn status_text(args: &StatusArgs, common: &Common, style: Style) -> Result<String, Failure> {
-    let client = daemon(common).await?;
+fn show_status(args: &StatusArgs, text: &str) {
+    let clear = args.watch && std::io::stdout().is_terminal();
+    put(&if clear { format!("\u{1b}[H\u{1b}[2J{text}") } else { text.to_owned() });
+}
+
+/// What became of the daemon.
+fn tell(note: Option<String>) {
+    note.iter().for_each(|note| talk(&format!("{note}\n")));
+}
+
+/// What `status` shows.
+enum Seen {
+    All(StatusPage),
+    One { host: String, report: Box<Report> },
+}
+
+async fn seen(args: &StatusArgs, common: &Common) -> Result<Seen, ClientError> {
+    let client = reach(common).await?;
+    let page = client.status().await?;
+    let Some(name) = &args.name else { return Ok(Seen::All(page)) };
+    Ok(Seen::One { host: page.host, report: Box::new(client.report(name).await?) })
+}
+
+fn status_text(args: &StatusArgs, seen: &Seen, style: Style) -> Result<String, Failure> {
     let width = if std::io::stdout().is_terminal() { size().0 } else { 0 };
-    match (&args.name, args.output) {
-        (Some(name), OutputFormat::Json) => json(&client.report(name).await?),
-        (Some(name), OutputFormat::Table | OutputFormat::Wide) => {
-            let report = client.report(name).await?;
-            Ok(render_follow(&report, &client.status().await?.host, size().0, style))
+    match (seen, args.output) {
+        (Seen::One { report, .. }, OutputFormat::Json) => json(report),
+        (Seen::One { host, report }, OutputFormat::Table | OutputFormat::Wide) => {
+            Ok(render_follow(report, host, size().0, style))
         }
-        (None, OutputFormat::Json) => json(&client.status().await?),
-        (None, OutputFormat::Table) => Ok(render_status(&client.status().await?, false, width, style)),
-        (None, OutputFormat::Wide) => Ok(render_status(&client.status().await?, true, width, style)),
+        (Seen::All(page), OutputFormat::Json) => json(page),
+        (Seen::All(page), OutputFormat::Table) => Ok(render_status(page, false, width, style)),
+        (Seen::All(page), OutputFormat::Wide) => Ok(render_status(page, true, width, style)),
     }
 }
 
@@ -85,21 +116,37 @@ pub(crate) async fn explain(args: ExplainArgs, common: &Common) -> Result<Exit, 
 
 /// `canaryd events`.
 pub(crate) async fn events(args: EventsArgs, common: &Common) -> Result<Exit, Failure> {
-    let client = daemon(common).await?;
+    let style = Style::of(common);
     let mut after = args.after;
+    show_events(&news(&args, after, common).await?, &mut after, &args, style);
+    if !args.follow {
+        return Ok(Exit::Yes);
+    }
+    let mut patience = Patience::new(None);
     loop {
-        for event in client.events(args.name.as_ref(), after, args.limit).await? {
-            after = event.seq;
-            let line = match args.output {
-                OutputFormat::Json => serde_json::to_string(&event).unwrap_or_default(),
-                OutputFormat::Table | OutputFormat::Wide => render_event(&event, Style::of(common)),
-            };
-            put(&format!("{line}\n"));
-        }
-        if !args.follow {
-            return Ok(Exit::Yes);
-        }
         tokio::time::sleep(LOOK).await;
+        match news(&args, after, common).await {
+            Ok(events) => {
+                tell(patience.found());
+                show_events(&events, &mut after, &args, style);
+            }
+            Err(error) => tell(patience.lost(error).await?),
+        }
+    }
+}
+
+async fn news(args: &EventsArgs, after: u64, common: &Common) -> Result<Vec<EventLine>, ClientError> {
+    reach(common).await?.events(args.name.as_ref(), after, args.limit).await
+}
+
+fn show_events(events: &[EventLine], after: &mut u64, args: &EventsArgs, style: Style) {
+    for event in events {
+        *after = event.seq;
+        let line = match args.output {
+            OutputFormat::Json => serde_json::to_string(&event).unwrap_or_default(),
+            OutputFormat::Table | OutputFormat::Wide => render_event(event, style),
+        };
+        put(&format!("{line}\n"));
     }
 }
 

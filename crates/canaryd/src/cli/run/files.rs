@@ -134,7 +134,7 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
     }
     let (since, edited) = ((old != new).then_some(since), Some(Instant::now()));
     let asked = Asked { version: Some(args.version), since, edited, ..Asked::default() };
-    until_ended(&WaitArgs { name: args.name, version: None, timeout: args.timeout }, asked, common).await
+    until_ended(&WaitArgs { name: args.name, version: None, until: args.until }, asked, common).await
 }
 
 fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String), Failure> {
@@ -182,7 +182,7 @@ fn write(fresh: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::VarFlags;
+    use crate::cli::args::{UntilArgs, VarFlags};
 
     const GOOD: &str = "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: { name: shop }\nspec:\n  version: v1 # here\n  app: { image: \"shop:${version}\", port: 8000, health: { http: /health } }\n";
 
@@ -235,7 +235,7 @@ mod tests {
     fn set_args(file: &Path, version: &str) -> SetArgs {
         let name = "shop".parse().unwrap();
         let (version, file) = (version.to_owned(), Some(file.to_owned()));
-        SetArgs { name, version, file, watch: Vec::new(), wait: false, timeout: None }
+        SetArgs { name, version, file, watch: Vec::new(), wait: false, until: UntilArgs::default() }
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
 //! What each command does: asks the daemon (or reads files), prints a screen, says an exit code.
 
 mod ask;
+mod ear;
 mod files;
+mod patience;
 mod verbs;
 mod watch;
 
@@ -10,7 +12,7 @@ pub(crate) use files::{set, validate};
 pub(crate) use verbs::{delete, rollback, send};
 pub(crate) use watch::{follow, wait};
 
-use canaryd_cockpit::Client;
+use canaryd_cockpit::{Client, ClientError};
 
 use super::args::Common;
 use super::exit::Failure;
@@ -18,8 +20,12 @@ use crate::paths::Surroundings;
 
 /// The daemon that the caller means.
 pub(crate) async fn daemon(common: &Common) -> Result<Client, Failure> {
+    Ok(reach(common).await?)
+}
+
+async fn reach(common: &Common) -> Result<Client, ClientError> {
     let socket = common.socket.clone().unwrap_or_else(|| Surroundings::find().socket_to_ask(std::path::Path::exists));
-    Ok(Client::connect(socket).await?)
+    Client::connect(socket).await
 }
 
 /// A value as JSON for people's tools.

@@ -1,14 +1,16 @@
-//! Commands that stay until a rollout has ended.
+//! Commands that stay until a rollout has ended, or waits for a person.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use canaryd_cockpit::Followed;
-use futures::StreamExt;
+use canaryd_planner::Report;
 
 use super::daemon;
+use super::ear::{Ear, Heard};
 use crate::cli::args::{Common, FollowArgs, WaitArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{Live, put, size};
+use crate::cli::live::{Live, put, size, talk};
 use crate::cli::outcome::Asked;
 use crate::cli::screens::render_follow;
 use crate::cli::style::Style;
@@ -26,27 +28,29 @@ pub(crate) async fn follow(args: FollowArgs, common: &Common) -> Result<Exit, Fa
         put(&render_follow(&report, &client.status().await?.host, size().0, style));
         return Ok(Exit::Yes);
     }
+    // Somebody who looks at the screen sees that it waits, and for what.
+    let stays = args.until.through_pauses || std::io::stdout().is_terminal();
     let mut asked = Asked::default();
     asked.decide(&report);
     let mut live = Live::styled(style);
-    let watching = async {
-        let mut stream = client.follow(&args.name, None).await?;
-        while let Some(next) = stream.next().await {
-            match next? {
-                Followed::Event { event } => live.event(&event),
-                Followed::End { why } => return Err(Failure::new(Exit::NoDaemon, why)),
-                Followed::Report { host, report } => {
-                    live.report(&host, &report);
-                    if let Some(exit) = asked.decide(&report) {
-                        live.end(&host, &report);
-                        return Ok(exit);
-                    }
+    let mut ear = Ear::open(common, &args.name, args.until.timeout).await?;
+    loop {
+        match ear.next().await? {
+            Heard::Note(note) => live.note(&note),
+            Heard::Said(Followed::Event { event }) => live.event(&event),
+            Heard::Said(Followed::End { why, .. }) => return Err(gone(&why)),
+            Heard::Said(Followed::Report { host, report }) => {
+                live.report(&host, &report);
+                if let Some(exit) = asked.decide(&report) {
+                    live.end(&host, &report);
+                    return Ok(exit);
+                }
+                if let Some(failure) = asked.held(&report).filter(|_| !stays) {
+                    return Err(failure);
                 }
             }
         }
-        Err(Failure::new(Exit::NoDaemon, "the daemon went away; the rollout stays as it is until it runs again"))
-    };
-    in_time(args.timeout, watching).await
+    }
 }
 
 /// `canaryd wait`.
@@ -58,43 +62,43 @@ pub(crate) async fn wait(args: WaitArgs, common: &Common) -> Result<Exit, Failur
 
 /// Waits until `asked` is decided.
 pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Common) -> Result<Exit, Failure> {
-    let watching = async {
-        let client = daemon(common).await?;
-        let mut stream = client.follow(&args.name, None).await?;
-        let mut seen = None;
-        loop {
-            // Without news, what stands may still have become certain meanwhile.
-            if let Ok(next) = tokio::time::timeout(LOOK, stream.next()).await.map(Option::transpose) {
-                match next? {
-                    Some(Followed::Event { .. }) => {}
-                    Some(Followed::End { why }) => return Err(Failure::new(Exit::NoDaemon, why)),
-                    Some(Followed::Report { report, .. }) => {
-                        if let Some(exit) = asked.decide(&report) {
-                            put(&format!("{}: {}\n", report.name, report.sentence));
-                            return Ok(exit);
-                        }
-                        seen = Some(report);
-                    }
-                    None => return Err(Failure::new(Exit::NoDaemon, "the daemon went away")),
+    let mut ear = Ear::open(common, &args.name, args.until.timeout).await?;
+    let mut seen: Option<Box<Report>> = None;
+    loop {
+        match thinking_it_over(&mut ear, &asked, seen.as_deref()).await? {
+            Heard::Note(note) => talk(&format!("{}: {note}\n", args.name)),
+            Heard::Said(Followed::Event { .. }) => {}
+            Heard::Said(Followed::End { why, .. }) => return Err(gone(&why)),
+            Heard::Said(Followed::Report { report, .. }) => {
+                if let Some(exit) = asked.decide(&report) {
+                    put(&format!("{}: {}\n", report.name, report.sentence));
+                    return Ok(exit);
                 }
-            }
-            if let Some(failure) = seen.as_deref().and_then(|report| asked.hopeless(report)) {
-                return Err(failure);
+                if let Some(failure) = asked.held(&report).filter(|_| !args.until.through_pauses) {
+                    return Err(failure);
+                }
+                seen = Some(report);
             }
         }
-    };
-    in_time(args.timeout, watching).await
+    }
 }
 
-async fn in_time(
-    limit: Option<Duration>,
-    watching: impl Future<Output = Result<Exit, Failure>>,
-) -> Result<Exit, Failure> {
-    let Some(limit) = limit else { return watching.await };
-    tokio::time::timeout(limit, watching).await.unwrap_or_else(|_| {
-        Err(Failure::new(
-            Exit::Undecided,
-            format!("not decided after {}; it goes on", words::span(limit.as_secs_f64())),
-        ))
-    })
+/// What is heard next. Without news, what stands may still become hopeless.
+async fn thinking_it_over(ear: &mut Ear<'_>, asked: &Asked, seen: Option<&Report>) -> Result<Heard, Failure> {
+    let next = ear.next();
+    tokio::pin!(next);
+    loop {
+        tokio::select! {
+            heard = &mut next => return heard,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Some(failure) = seen.and_then(|report| asked.hopeless(report)) {
+            return Err(failure);
+        }
+    }
+}
+
+/// Nothing is in production, and nothing will be.
+fn gone(why: &str) -> Failure {
+    Failure::new(Exit::No, why)
 }

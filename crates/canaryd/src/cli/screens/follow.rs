@@ -76,7 +76,8 @@ fn facts(report: &Report, width: usize) -> Vec<String> {
         lines.extend(wrap(&format!("  {label:<10} "), &" ".repeat(13), &tame(text), width));
     };
     if let Some(paused) = &report.paused {
-        fact("paused", &format!("{paused}; checks go on, users stay protected. Go on: canaryd resume {}", report.name));
+        let go_on = words::held(report).map(|held| format!(". Go on: {}", held.go_on)).unwrap_or_default();
+        fact("paused", &format!("{paused}; checks go on, users stay protected{go_on}"));
     }
     if let Some(manual) = &report.manual {
         let text = "; the stages stand still, a failing check still takes the version off. Give control back:";

@@ -36,7 +36,7 @@ fn headline(page: &StatusPage) -> String {
         0 => text.push_str(", none moves"),
         moving => text.push_str(&format!(", {moving} moving")),
     }
-    match n(words::waits_for_a_person) {
+    match n(|report| words::held(report).is_some()) {
         0 => {}
         1 => text.push_str(", 1 waits for a person"),
         n => text.push_str(&format!(", {n} wait for a person")),
