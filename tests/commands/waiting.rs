@@ -157,5 +157,8 @@ async fn what_waits_for_a_person_ends_with_3_and_the_command_that_goes_on() {
     yes(&host, &["resume", name]).await;
     yes(&host, &["traffic", name, "20"]).await;
     let said = no(&host, 3, &["wait", name]).await;
-    assert!(said.contains("its weight is set by hand: 20 % by") && said.contains("canaryd resume gate-person"), "{said}");
+    assert!(
+        said.contains("its weight is set by hand: 20 % by") && said.contains("canaryd resume gate-person"),
+        "{said}"
+    );
 }

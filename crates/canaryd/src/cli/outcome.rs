@@ -57,7 +57,10 @@ impl Asked {
         let (name, version, held) = (&report.name, &canary.version, words::held(report)?);
         let message = format!("{version} of {name} is not decided; it waits for a person: {}", held.why);
         let again = format!("canaryd wait {name} --version {version}");
-        Some(Failure::new(Exit::Undecided, message).hint(format!("go on: {}\n        then wait again: {again}", held.go_on)))
+        Some(
+            Failure::new(Exit::Undecided, message)
+                .hint(format!("go on: {}\n        then wait again: {again}", held.go_on)),
+        )
     }
 
     /// Why waiting any longer is of no use.

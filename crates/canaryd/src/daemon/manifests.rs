@@ -1,12 +1,11 @@
 //! The loop that keeps wishes in step with the watched directories: list, choose, resolve, wake.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use canaryd_planner::{Memory, Waiting};
-use canaryd_rollout::{Draft, Listen, Rollout, RolloutName};
+use canaryd_rollout::{Diagnostic, Draft, Rollout, RolloutName, contested};
 use canaryd_source::{DirectorySource, Listing};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -116,9 +115,8 @@ async fn settle(house: &Arc<House>, name: &RolloutName, draft: &Draft, file: &Pa
     let pulling = if house.config.dry_run { Pulling::Simulated } else { Pulling::Allowed };
     let resolution = resolve_draft(house, known.as_deref(), draft, file, pulling).await;
     let accepted = resolution.and_then(|resolution| {
-        if let Some(problem) = port_conflict(house, &resolution.rollout, known.as_deref()) {
-            let place = format!("{}:{}", file.display(), draft.line());
-            return Err(vec![problem.told(name, &place)]);
+        if let Some(problem) = port_conflict(house, draft, &resolution.rollout, known.as_deref()) {
+            return Err(vec![problem.render(false)]);
         }
         let (cell, is_new) = house.cell_or_new(name, Memory::default());
         let changed = accept(house, &cell, resolution, file)?;
@@ -157,46 +155,16 @@ fn refuse(house: &House, name: &RolloutName, problems: Vec<String>) {
     unresolved.insert(name.clone(), problems);
 }
 
-/// A port that somebody else has.
-#[derive(Debug, PartialEq, Eq)]
-struct PortConflict {
-    listen: Listen,
-    holder: RolloutName,
-}
-
-impl PortConflict {
-    fn told(&self, name: &RolloutName, place: &str) -> String {
-        let Self { listen: Listen { address, port }, holder } = self;
-        format!(
-            "error: {name} wants {address}:{port}, which is the port of {holder}\n --> {place}\n  hint: give one of them another port (spec.gateway.listen or expose); {holder} keeps it"
-        )
-    }
-}
-
-/// The listens of a rollout that is in force win over those of a newcomer.
-fn port_conflict(house: &House, rollout: &Rollout, known: Option<&Cell>) -> Option<PortConflict> {
-    let held: BTreeSet<Listen> =
-        known.and_then(|cell| lock(&cell.wish).rollout.as_deref().map(listens_of)).unwrap_or_default();
-    let fresh = |listen: &Listen| !held.contains(listen);
-    for other in house.cells().iter().filter(|other| other.name != rollout.name) {
-        let theirs = lock(&other.wish).rollout.as_deref().map(listens_of).unwrap_or_default();
-        let clash = listens_of(rollout).into_iter().filter(fresh).find(|w| theirs.iter().any(|t| clashes(w, t)));
-        if let Some(listen) = clash {
-            return Some(PortConflict { listen, holder: other.name.clone() });
-        }
-    }
-    None
-}
-
-fn clashes(a: &Listen, b: &Listen) -> bool {
-    a.port == b.port && (a.address == b.address || a.address.is_unspecified() || b.address.is_unspecified())
-}
-
-fn listens_of(rollout: &Rollout) -> BTreeSet<Listen> {
-    let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
-    let exposed = [rollout.gateway.expose.production, rollout.gateway.expose.canary];
-    let exposed = exposed.into_iter().flatten().map(|port| Listen { address: loopback, port });
-    rollout.gateway.listen.iter().copied().chain(exposed).collect()
+/// A port that another rollout has. The listens of a rollout that is in force win over those of a newcomer.
+fn port_conflict(house: &House, draft: &Draft, rollout: &Rollout, known: Option<&Cell>) -> Option<Diagnostic> {
+    let listens = |cell: &Cell| lock(&cell.wish).rollout.as_deref().map(|r| r.gateway.listens()).unwrap_or_default();
+    let held = known.map(listens).unwrap_or_default();
+    let mut fresh = rollout.gateway.listens();
+    fresh.retain(|listen| !held.contains(listen));
+    house.cells().iter().filter(|other| other.name != rollout.name).find_map(|other| {
+        let listen = contested(&fresh, &listens(other))?;
+        Some(draft.port_taken(rollout, listen, &other.name, ""))
+    })
 }
 
 /// Tells each rollout whether its manifest is gone. What counts as deleted comes back with a manifest that was taken

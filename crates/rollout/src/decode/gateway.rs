@@ -88,7 +88,7 @@ fn refuse_equal_ports(walk: &mut Walk, f: &Fields, gateway: &Gateway) {
     places.extend(exposed("production", gateway.expose.production, walk));
     places.extend(exposed("canary", gateway.expose.canary, walk));
     for (n, (at, listen, _)) in places.iter().enumerate() {
-        let clash = places[..n].iter().find(|(_, earlier, _)| overlap(*earlier, *listen));
+        let clash = places[..n].iter().find(|(_, earlier, _)| earlier.overlaps(*listen));
         if let Some((.., line)) = clash {
             walk.error(at, format!("port {} is used twice by this gateway", at.shown()))
                 .label(format!("taken on line {line}"))
@@ -102,17 +102,12 @@ fn refuse_equal_ports(walk: &mut Walk, f: &Fields, gateway: &Gateway) {
 
 fn refuse_default_port(walk: &mut Walk, places: &[(At, Listen, usize)], gateway: &Gateway) {
     for (at, listen, _) in places {
-        if gateway.listen.iter().any(|default| overlap(*default, *listen)) {
+        if gateway.listen.iter().any(|default| default.overlaps(*listen)) {
             walk.error(at, format!("port {} is used twice by this gateway", at.shown()))
                 .label("listen has it by default")
                 .hint("listen, expose.production and expose.canary must differ");
         }
     }
-}
-
-fn overlap(one: Listen, other: Listen) -> bool {
-    one.port == other.port
-        && (one.address == other.address || one.address.is_unspecified() || other.address.is_unspecified())
 }
 
 fn listens(walk: &mut Walk, at: &At) -> Option<Vec<Listen>> {

@@ -8,5 +8,6 @@ mod limits;
 mod needs;
 mod private;
 mod revisions;
+mod rivals;
 mod versions;
 mod wrong;

@@ -1,11 +1,13 @@
 //! Commands on manifest files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use canaryd_rollout::{Diagnostic, Inputs, SetVersionError, Severity, SourceText, parse, resolve, set_version};
+use canaryd_rollout::{
+    Diagnostic, Draft, Inputs, Rollout, SetVersionError, Severity, SourceText, parse, resolve, rivals, set_version,
+};
 use jiff::Timestamp;
 
 use super::watch::until_ended;
@@ -20,23 +22,22 @@ use crate::cli::style::Style;
 pub(crate) fn validate(args: &ValidateArgs, common: &Common) -> Result<Exit, Failure> {
     let vars = crate::cli::vars::read(&args.vars)?;
     let mut problems: Vec<Diagnostic> = Vec::new();
-    let mut good: Vec<(String, String, String)> = Vec::new();
+    let mut good: Vec<Good> = Vec::new();
     for path in manifests(&args.files)? {
         check(&path, &vars, &mut problems, &mut good);
     }
-    problems.extend(twice(&good));
+    problems.extend(rivals(&good.iter().map(|one| (&one.draft, &one.rollout)).collect::<Vec<_>>()));
     let failed = problems.iter().any(Diagnostic::is_error);
     if args.output == OutputFormat::Json {
-        let rollouts: Vec<_> =
-            good.iter().map(|(f, n, v)| serde_json::json!({ "file": f, "name": n, "version": v })).collect();
+        let rollouts: Vec<_> = good.iter().map(Good::json).collect();
         put(&json(&serde_json::json!({ "ok": !failed, "rollouts": rollouts, "problems": problems }))?);
     } else {
         let style = Style::of(common);
         for problem in &problems {
             talk(&format!("{}\n\n", style.finish(problem.render(style.colour))));
         }
-        for (file, name, version) in &good {
-            put(&format!("ok: {file}: {name} {version}\n"));
+        for Good { file, draft, rollout } in good.iter().filter(|one| !one.is_refused(&problems)) {
+            put(&format!("ok: {file}: {} {}\n", draft.name(), rollout.version));
         }
     }
     if good.is_empty() && problems.is_empty() {
@@ -45,9 +46,25 @@ pub(crate) fn validate(args: &ValidateArgs, common: &Common) -> Result<Exit, Fai
     Ok(if failed { Exit::Usage } else { Exit::Yes })
 }
 
-type Good = Vec<(String, String, String)>;
+/// A document without a mistake of its own.
+struct Good {
+    file: String,
+    draft: Draft,
+    rollout: Rollout,
+}
 
-fn check(path: &Path, vars: &BTreeMap<String, String>, problems: &mut Vec<Diagnostic>, good: &mut Good) {
+impl Good {
+    /// Whether it cannot be in force beside another one.
+    fn is_refused(&self, problems: &[Diagnostic]) -> bool {
+        problems.iter().any(|p| p.is_error() && p.file == self.file && p.rollout.as_ref() == Some(self.draft.name()))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "file": self.file, "name": self.draft.name(), "version": self.rollout.version })
+    }
+}
+
+fn check(path: &Path, vars: &BTreeMap<String, String>, problems: &mut Vec<Diagnostic>, good: &mut Vec<Good>) {
     let name = path.display().to_string();
     // One file that cannot be read hides no problem of another.
     let source = match std::fs::read(path) {
@@ -61,29 +78,17 @@ fn check(path: &Path, vars: &BTreeMap<String, String>, problems: &mut Vec<Diagno
     let parsed = parse(&source, vars);
     problems.extend(parsed.problems);
     let dir = path.parent().unwrap_or(Path::new("."));
-    for draft in &parsed.drafts {
+    for draft in parsed.drafts {
         let read = |file: &String| std::fs::read(dir.join(file)).map_err(|e| e.to_string());
         let files = draft.needs().files.iter().map(|file| (file.clone(), read(file))).collect();
-        match resolve(draft, &Inputs { files, images: BTreeMap::new() }) {
+        match resolve(&draft, &Inputs { files, images: BTreeMap::new() }) {
             Ok(resolved) => {
                 problems.extend(resolved.warnings);
-                good.push((name.clone(), draft.name().to_string(), resolved.rollout.version));
+                good.push(Good { file: name.clone(), draft, rollout: resolved.rollout });
             }
             Err(errors) => problems.extend(errors),
         }
     }
-}
-
-fn twice(good: &Good) -> Vec<Diagnostic> {
-    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for (file, name, _) in good {
-        if let Some(first) = seen.insert(name, file) {
-            let message = format!("rollout {name} is in {first} as well; a name has one manifest");
-            problems.push(Diagnostic::of_file(Severity::Error, file, message));
-        }
-    }
-    problems
 }
 
 /// Files as given, and all manifests under directories, sorted.
@@ -92,6 +97,9 @@ fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     for path in paths {
         if path.is_dir() { collect(path, &mut files)? } else { files.push(path.clone()) }
     }
+    // A file that is named twice, or lies in a directory that is named as well, is one manifest.
+    let mut seen = BTreeSet::new();
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     Ok(files)
 }
 
@@ -224,12 +232,17 @@ mod tests {
     }
 
     #[test]
-    fn two_files_of_one_name_are_a_problem() {
-        let good = vec![
-            ("a".to_owned(), "shop".to_owned(), "v1".to_owned()),
-            ("b".to_owned(), "shop".to_owned(), "v1".to_owned()),
-        ];
-        assert!(twice(&good)[0].message.contains("is in a as well"));
+    fn files_that_cannot_be_in_force_together_are_a_problem_and_one_file_named_twice_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a.yaml"), dir.path().join("b.yaml"));
+        std::fs::write(&a, GOOD).unwrap();
+        assert_eq!(validated(&[&a, dir.path(), &a]), Ok(Exit::Yes));
+        std::fs::write(&b, GOOD.replace("v1", "v2")).unwrap();
+        assert_eq!(validated(&[&a, &b]), Ok(Exit::Usage), "one name");
+        std::fs::write(&b, GOOD.replace("shop }", "blog }")).unwrap();
+        assert_eq!(validated(&[dir.path()]), Ok(Exit::Usage), "both listen on 8080");
+        std::fs::write(&b, GOOD.replace("shop }", "blog }") + "  gateway: { listen: 8081 }\n").unwrap();
+        assert_eq!(validated(&[dir.path()]), Ok(Exit::Yes));
     }
 
     fn set_args(file: &Path, version: &str) -> SetArgs {

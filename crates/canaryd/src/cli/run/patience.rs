@@ -67,8 +67,9 @@ impl Patience {
         let limit = span(limit.as_secs_f64());
         match self.gone {
             None => Failure::new(Exit::Undecided, format!("not decided after {limit}; it goes on")),
-            Some(_) => Failure::new(Exit::NoDaemon, format!("not decided after {limit}: the daemon is gone"))
-                .hint("what it started serves as before; start it with systemctl start canaryd, or: canaryd --watch DIR"),
+            Some(_) => Failure::new(Exit::NoDaemon, format!("not decided after {limit}: the daemon is gone")).hint(
+                "what it started serves as before; start it with systemctl start canaryd, or: canaryd --watch DIR",
+            ),
         }
     }
 }
