@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use canaryd_e2e::http::until_steady;
 use canaryd_e2e::{Host, Manifest, canaryd, demo_image, docker, load};
 use canaryd_rollout::Weight;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::{json, no, yes};
@@ -118,6 +119,7 @@ async fn plans(host: &Host, manifest: &Manifest) {
     assert!(text.contains("requests/s") || text.contains("there is no traffic at present"), "{text}");
     let page = json(host, &["plan", &path]).await;
     assert_eq!((page[0]["from"].as_str(), page[0]["to"].as_str()), (Some("v1"), Some("v2")));
+    cuts(host, manifest).await;
     std::fs::write(&plan, Manifest::new("gate-new", "no-such-image", "v9", 22_509).yaml()).unwrap();
     let text = yes(host, &["plan", &path]).await;
     assert!(text.contains("nothing → v9") && text.contains("install") && text.contains("no-such-image"), "{text}");
@@ -126,6 +128,30 @@ async fn plans(host: &Host, manifest: &Manifest) {
     assert!(refused.contains("next.yaml:8:5") && refused.contains('^') && refused.contains("port"), "{refused}");
     assert_eq!((seen(), host.report("gate-look").await), (before, memory), "a plan has no side effect");
     assert!(host.report("gate-new").await.is_none(), "and nothing is known of what was only planned");
+}
+
+/// Connections that are open now, and what needs a new container of the gateway.
+async fn cuts(host: &Host, manifest: &Manifest) {
+    let plan = host.path("cuts.yaml");
+    std::fs::write(&plan, manifest.clone().version("v2").yaml().replace("22500", "22508")).unwrap();
+    let path = plan.display().to_string();
+    let mut stream = TcpStream::connect("127.0.0.1:22500").await.unwrap();
+    stream.write_all(b"GET /sse?n=600&interval=100 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200", "an event stream is open");
+    let page = json(host, &["plan", &path]).await;
+    let connections = &page[0]["connections"];
+    assert_eq!((connections["open"].as_u64(), connections["changes"].as_u64()), (Some(1), Some(4)), "{page:#}");
+    assert_eq!(connections["cutAfter"].as_f64(), Some(300.0));
+    let anew = &page[0]["replacement"];
+    assert_eq!(anew["changes"][0], "ports 127.0.0.1:22500 → 127.0.0.1:22508");
+    assert_eq!(anew["command"], "docker rm -f gate-look-gateway");
+    assert!(anew["connections"].as_u64().is_some_and(|n| n >= 1), "{anew}");
+    let text = yes(host, &["plan", &path]).await.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in ["still open 5m after each are cut; 1 are open now", "nobody is answered for some seconds"] {
+        assert!(text.contains(word), "{word:?}: {text}");
+    }
 }
 
 async fn histories(host: &Host) {

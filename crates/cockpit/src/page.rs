@@ -181,8 +181,14 @@ pub struct PlanPage {
     pub memory: Option<PlanMemory>,
     /// The way there.
     pub steps: Vec<PlanStep>,
-    /// Facts worth a line: connections that are cut, ports with a gap …
+    /// Facts worth a line, for people: what `connections` and `replacement` say.
     pub notes: Vec<String>,
+    /// Connections that the way there cuts; `None`: none.
+    #[serde(default)]
+    pub connections: Option<PlanConnections>,
+    /// What comes only with a new container of the gateway; `None`: nothing.
+    #[serde(default)]
+    pub replacement: Option<PlanReplacement>,
     /// Present traffic of the gateway, requests per second; `None`: not known.
     pub requests_per_second: Option<f64>,
     /// What each stage can prove at the present traffic.
@@ -214,6 +220,31 @@ pub struct PlanMemory {
     pub together: Option<u64>,
     /// Free on the host, bytes.
     pub free: Option<u64>,
+}
+
+/// Connections that are cut because the gateway's configuration changes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanConnections {
+    /// Requests, WebSockets and streams that are open now, looked at several times within a second; `None`: not known,
+    /// the gateway does not answer.
+    pub open: Option<u64>,
+    /// How often the configuration changes: each weight, then the swap into production.
+    pub changes: u32,
+    /// What is still open so many seconds after a change is cut.
+    pub cut_after: f64,
+}
+
+/// The gateway's container must be made anew for what the manifest asks. canaryd never does that by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanReplacement {
+    /// What differs: `image nginx:1.28 → nginx:1.29`.
+    pub changes: Vec<String>,
+    /// Connections of clients that are open now, idle ones included: all are cut. `None`: not known.
+    pub connections: Option<u64>,
+    /// The command after which the container is made anew; until then nobody is answered.
+    pub command: String,
 }
 
 /// One part of the way.

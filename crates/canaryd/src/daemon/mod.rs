@@ -14,6 +14,7 @@ mod health;
 mod house;
 mod manifests;
 mod observer;
+mod plan_gateway;
 mod plan_page;
 mod resolver;
 mod rollouts;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::bells::lock;
 use super::house::House;
+use super::plan_gateway;
 use super::resolver::{Pulling, resolve_draft};
 use super::world::world_of;
 
@@ -40,6 +41,8 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
     let production = memory.production_revision().and_then(|r| house.store.revision(&rollout.name, &r));
     let rate = known.as_ref().map(|cell| super::evidence::view(cell).requests_per_second);
     let decided = decide(house, &rollout, &memory);
+    let connections = plan_gateway::connections(known.as_deref(), production.as_ref(), &rollout).await;
+    let replacement = plan_gateway::replacement(known.as_deref(), &rollout).await;
     let strictest = rollout.checks.iter().map(allowed).fold(1.0, f64::min);
     Ok(PlanPage {
         host: house.config.host.clone(),
@@ -57,7 +60,9 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
             free: house.engine.free_memory().await,
         }),
         steps: steps(production.as_ref(), &rollout),
-        notes: notes(&rollout),
+        notes: plan_gateway::notes(connections.as_ref(), replacement.as_ref()),
+        connections,
+        replacement,
         requests_per_second: rate,
         stages: plan_table(&rollout.stages, rate.unwrap_or(0.0), strictest, rollout.analysis.beta),
     })
@@ -169,10 +174,4 @@ fn steps(production: Option<&Rollout>, rollout: &Rollout) -> Vec<PlanStep> {
 /// Replicas that a weight needs: `ceil(weight × replicas)`.
 fn capacity(weight: Weight, replicas: u32) -> u32 {
     (u32::from(weight.basis_points()) * replicas).div_ceil(10_000)
-}
-
-fn notes(rollout: &Rollout) -> Vec<String> {
-    let changes = rollout.stages.len();
-    let after = fmt::duration(rollout.gateway.limits.stream_timeout);
-    vec![format!("{changes} weight changes: open WebSockets and streams are cut {after} after each")]
 }
