@@ -68,8 +68,14 @@ fn schema_prints_the_committed_one() {
 fn without_a_daemon_each_command_says_that_users_are_served_and_how_to_start_it() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("m.yaml"), Manifest::new("shop", "shop-app", "v1", 8080).yaml()).unwrap();
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 24] = [
         &["status"],
+        &["status", "--watch"],
+        &["events", "--follow"],
+        &["set", "shop", "v2", "--wait"],
+        &["logs", "shop", "--follow"],
+        &["retry", "shop"],
+        &["restart", "shop"],
         &["status", "shop", "--output", "json"],
         &["plan", "m.yaml"],
         &["set", "shop", "v2"],
@@ -94,6 +100,32 @@ fn without_a_daemon_each_command_says_that_users_are_served_and_how_to_start_it(
         for word in ["error: the daemon does not run", "nobody.sock", "serves as before", "hint:", "canaryd --watch"] {
             assert!(err.contains(word), "{args:?}: {word:?} is not said: {err}");
         }
+    }
+}
+
+#[test]
+fn set_says_how_the_manifest_is_edited_without_a_daemon_and_does_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = Manifest::new("shop", "shop-app", "v1", 8080).yaml();
+    fs::write(dir.path().join("m.yaml"), &manifest).unwrap();
+    let (code, _, err) = run(dir.path(), &["set", "shop", "v2"]);
+    assert!(code == 4 && err.contains("canaryd set shop v2 --file FILE"), "{err}");
+    assert_eq!(run(dir.path(), &["set", "shop", "v2", "--file", "m.yaml"]).0, 0);
+    let (code, out, err) = run(dir.path(), &["set", "shop", "v3", "--file", "m.yaml", "--wait"]);
+    assert!(code == 4 && out.contains("says v3 now") && err.contains("the daemon does not run"), "{out}{err}");
+    let text = fs::read_to_string(dir.path().join("m.yaml")).unwrap();
+    assert_eq!(text, manifest.replace("version: v1", "version: v3"));
+}
+
+#[test]
+fn the_demo_without_an_engine_is_exit_code_4() {
+    let dir = tempfile::tempdir().unwrap();
+    for (host, word) in [("unix:///nobody/docker.sock", "/nobody/docker.sock"), ("tcp://192.0.2.1:2375", "192.0.2.1")] {
+        let mut command = Command::new(canaryd());
+        command.arg("demo").env("DOCKER_HOST", host).env("XDG_STATE_HOME", dir.path()).current_dir(dir.path());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(4) && err.contains(word), "{host}: {:?} {err}", output.status);
     }
 }
 

@@ -47,6 +47,12 @@ pub enum ClientError {
         /// What it said.
         refusal: Refusal,
     },
+    /// The daemon answers, and cannot read what was asked for.
+    #[error("{why}")]
+    Unread {
+        /// In words.
+        why: String,
+    },
     /// The conversation broke off or made no sense.
     #[error("the daemon's answer broke off: {why}")]
     Broken {
@@ -234,7 +240,7 @@ fn refused(status: StatusCode, body: &[u8]) -> ClientError {
 fn log_text(line: LogLine) -> Result<LogText> {
     match line {
         LogLine::Line(text) => Ok(text),
-        LogLine::Failed { why } => Err(ClientError::Broken { why }),
+        LogLine::Failed { why } => Err(ClientError::Unread { why }),
     }
 }
 

@@ -79,6 +79,7 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::NoDaemon { socket, why } => no_daemon(&socket, &why),
             ClientError::Forbidden { .. } | ClientError::Broken { .. } => Self::new(Exit::NoDaemon, error.to_string()),
+            ClientError::Unread { .. } => Self::new(Exit::No, error.to_string()),
             ClientError::Refused { status, refusal } => {
                 let exit = if matches!(status, 400 | 404 | 422) { Exit::Usage } else { Exit::No };
                 Self { exit, message: refusal.error, hint: refusal.hint }

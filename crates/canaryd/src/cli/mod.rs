@@ -56,9 +56,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("--watch before a command starts the daemon: run them one by one"));
     }
     if let Command::Demo(args) = command {
-        return crate::demo::run(args).await.map_err(|e| Failure::new(Exit::No, format!("{e:#}")));
+        return crate::demo::run(args).await.map_err(|e| Failure::new(why_no_demo(&e), format!("{e:#}")));
     }
     obey(command, &cli.common).await.map(ExitCode::from)
+}
+
+/// Without an engine there is no demo; everything else that goes wrong in it is a promise that was not kept.
+fn why_no_demo(error: &anyhow::Error) -> Exit {
+    let of_the_engine = error.chain().any(|cause| cause.is::<canaryd_engine::EngineError>());
+    if of_the_engine { Exit::NoDaemon } else { Exit::No }
 }
 
 /// An engine that cannot be used may come; everything else is for whoever wrote the command to mend.

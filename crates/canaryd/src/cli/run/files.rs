@@ -127,7 +127,10 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
     let places = match &args.file {
         Some(file) => vec![file.clone()],
         None if !args.watch.is_empty() => args.watch.clone(),
-        None => daemon(common).await?.status().await?.watch.into_iter().map(PathBuf::from).collect(),
+        None => {
+            let client = daemon(common).await.map_err(|failure| without_asking(failure, &args))?;
+            client.status().await?.watch.into_iter().map(PathBuf::from).collect()
+        }
     };
     let (path, old, new) = find(&args, &places)?;
     let since = Timestamp::now();
@@ -143,6 +146,14 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
     let (since, edited) = ((old != new).then_some(since), Some(Instant::now()));
     let asked = Asked { version: Some(args.version), since, edited, ..Asked::default() };
     until_ended(&WaitArgs { name: args.name, version: None, until: args.until }, asked, common).await
+}
+
+/// The file can be edited without a daemon, which then takes it over at its start.
+fn without_asking(failure: Failure, args: &SetArgs) -> Failure {
+    let SetArgs { name, version, .. } = args;
+    let edit = format!("to edit the manifest all the same: canaryd set {name} {version} --file FILE");
+    let hint = failure.hint.map_or_else(|| edit.clone(), |hint| format!("{hint}\n        {edit}"));
+    Failure { hint: Some(hint), ..failure }
 }
 
 fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String), Failure> {

@@ -40,7 +40,9 @@ impl Patience {
             ClientError::Refused { status: 404 | 503, .. } if is_known => {
                 self.answers.get_or_insert_with(Instant::now).duration_since(gone) + FIRST_PLAN
             }
-            ClientError::Refused { .. } | ClientError::Forbidden { .. } => return Err(error.into()),
+            ClientError::Refused { .. } | ClientError::Forbidden { .. } | ClientError::Unread { .. } => {
+                return Err(error.into());
+            }
         };
         if gone.elapsed() >= limit.min(self.longest) {
             let failure = Failure::from(error);
