@@ -239,7 +239,10 @@ impl Gateway {
     }
 
     fn link_and_master(&self) -> Result<(Link, EngineMaster)> {
-        let running = self.running.clone().or_else(|| self.observed()).context("the gateway does not run")?;
+        let running = self.running.clone().or_else(|| self.observed()).with_context(|| {
+            let name = &self.cell.name;
+            format!("the gateway does not run; canaryd starts it again; why it ended: canaryd logs {name} --gateway")
+        })?;
         let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
         let link = link(&self.dir, &self.secrets, Some(ops))?;
         Ok((link, EngineMaster { engine: Arc::clone(&self.house.engine), running }))
@@ -375,7 +378,10 @@ impl Gateway {
             return Ok(());
         }
         if self.lowered_offline && wanted.traffic.canary() > canaryd_rollout::Weight::ZERO {
-            return Err(anyhow!("the canary was lowered without the daemon; it is not raised again"));
+            let name = &self.cell.name;
+            return Err(anyhow!(
+                "the canary was lowered without the daemon and is not raised again; to try it once more: canaryd retry {name}"
+            ));
         }
         self.lowered_offline = false;
         let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
