@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -177,25 +178,43 @@ fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String),
     }
 }
 
-/// Written beside it, then renamed over it: no reader sees half a file. A symlink stays one; the mode stays.
+/// A symlink stays one; mode and owner stay, also when root does it for somebody else.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let path = path.canonicalize()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let fresh = path.with_file_name(format!(".{name}.{}~", std::process::id()));
-    let written = write(&fresh, &path, text);
-    if written.is_err() {
-        // Best effort: the first error is the one to tell.
-        let _ = std::fs::remove_file(&fresh);
+    let written = write_beside(&fresh, &path, text);
+    let Err(error) = written else { return Ok(()) };
+    // Best effort: the first error is the one to tell.
+    let _ = std::fs::remove_file(&fresh);
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        // A directory or an owner of somebody else's, and a file that is open to this user.
+        return write_in_place(&path, text);
     }
-    written
+    Err(error)
 }
 
-fn write(fresh: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::File::create_new(fresh)?;
-    file.set_permissions(std::fs::metadata(path)?.permissions())?;
+/// Written beside it, then renamed over it: no reader sees half a file.
+fn write_beside(fresh: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let before = std::fs::metadata(path)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
+    let mine = file.metadata()?;
+    if (mine.uid(), mine.gid()) != (before.uid(), before.gid()) {
+        std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    }
+    // After the owner, whose change takes bits of the mode away.
+    file.set_permissions(before.permissions())?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(fresh, path)
+}
+
+/// The daemon reads a file when it is closed. It is never cut to nothing first: a full disk could leave it so.
+fn write_in_place(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -274,6 +293,34 @@ mod tests {
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         assert_eq!(set(set_args(&file, "v2"), &common()).await, Ok(Exit::Yes), "again");
+    }
+
+    #[tokio::test]
+    async fn set_by_root_leaves_the_file_its_owner_and_its_symlinks() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("shop.yaml"), dir.path().join("link.yaml"));
+        std::fs::write(&file, GOOD).unwrap();
+        std::os::unix::fs::chown(&file, Some(65_534), Some(65_533)).unwrap();
+        std::os::unix::fs::symlink("shop.yaml", &link).unwrap();
+        assert_eq!(set(set_args(&link, "v2"), &common()).await, Ok(Exit::Yes));
+        let after = std::fs::metadata(&file).unwrap();
+        assert_eq!((after.uid(), after.gid()), (65_534, 65_533));
+        assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("shop.yaml"));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), GOOD.replace("v1 # here", "v2 # here"));
+    }
+
+    #[test]
+    fn where_nothing_may_be_put_beside_it_the_file_itself_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("shop.yaml");
+        std::fs::write(&file, GOOD).unwrap();
+        let before = std::fs::metadata(&file).unwrap().ino();
+        write_in_place(&file, "short\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "short\n");
+        assert_eq!(std::fs::metadata(&file).unwrap().ino(), before);
     }
 
     #[tokio::test]
