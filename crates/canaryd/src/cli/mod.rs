@@ -63,7 +63,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// Without an engine there is no demo; everything else that goes wrong in it is a promise that was not kept.
 fn why_no_demo(error: &anyhow::Error) -> Exit {
-    let of_the_engine = error.chain().any(|cause| cause.is::<canaryd_engine::EngineError>());
+    let of_the_engine = error.chain().any(<dyn std::error::Error>::is::<canaryd_engine::EngineError>);
     if of_the_engine { Exit::NoDaemon } else { Exit::No }
 }
 

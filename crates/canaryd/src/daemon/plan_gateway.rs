@@ -67,13 +67,13 @@ fn differences(from: &Gateway, to: &Gateway) -> Vec<String> {
         ports.join(" ")
     };
     let aliases = |gateway: &Gateway| gateway.aliases.join(" ");
-    let parts = [
+    let fixed = [
         ("image", from.image.clone(), to.image.clone()),
         ("ports", ports(from), ports(to)),
         ("aliases", aliases(from), aliases(to)),
     ];
     let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-    let changed = parts.into_iter().filter(|(_, from, to)| from != to);
+    let changed = fixed.into_iter().filter(|(_, from, to)| from != to);
     changed.map(|(what, from, to)| format!("{what} {} → {}", or_none(from), or_none(to))).collect()
 }
 

@@ -38,9 +38,9 @@ pub(crate) async fn status(args: StatusArgs, common: &Common) -> Result<Exit, Fa
                     show_status(&args, &text);
                     before = text;
                 }
-                tell(back);
+                tell(back.as_deref());
             }
-            Err(error) => tell(patience.lost(error).await?),
+            Err(error) => tell(patience.lost(error).await?.as_deref()),
         }
     }
 }
@@ -51,8 +51,10 @@ fn show_status(args: &StatusArgs, text: &str) {
 }
 
 /// What became of the daemon.
-fn tell(note: Option<String>) {
-    note.iter().for_each(|note| talk(&format!("{note}\n")));
+fn tell(note: Option<&str>) {
+    if let Some(note) = note {
+        talk(&format!("{note}\n"));
+    }
 }
 
 /// What `status` shows.
@@ -127,10 +129,10 @@ pub(crate) async fn events(args: EventsArgs, common: &Common) -> Result<Exit, Fa
         tokio::time::sleep(LOOK).await;
         match news(&args, after, common).await {
             Ok(events) => {
-                tell(patience.found());
+                tell(patience.found().as_deref());
                 show_events(&events, &mut after, &args, style);
             }
-            Err(error) => tell(patience.lost(error).await?),
+            Err(error) => tell(patience.lost(error).await?.as_deref()),
         }
     }
 }
