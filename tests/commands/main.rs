@@ -4,6 +4,7 @@
 
 mod alone;
 mod dry;
+mod keys;
 mod looking;
 mod setting;
 mod survival;

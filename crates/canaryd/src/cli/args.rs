@@ -29,6 +29,9 @@ which command goes on. A daemon that is restarted is waited for: until --timeout
 Example: canaryd wait shop --version v1.2.0 --timeout 2h";
 
 const FOLLOW_HELP: &str = "\
+On a terminal it has keys: [a]dvance, [p]ause, a[b]ort, [e]xplain, [l]ogs, [q]uit. A key that changes something only \
+opens a question that names the effect; the word yes and Enter answer it. To quit (exit code 3) stops nothing.
+
 In a pipe it leaves with 3 as soon as only a person can go on; on a terminal it stays. A daemon that is restarted is \
 waited for: until --timeout, else 2 minutes.
 

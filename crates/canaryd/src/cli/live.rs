@@ -14,6 +14,8 @@ pub(crate) struct Live {
     style: Style,
     drawn: usize,
     said: bool,
+    /// Lines below the state; on a terminal only.
+    footer: Vec<String>,
 }
 
 impl Live {
@@ -23,7 +25,7 @@ impl Live {
     }
     /// On stdout, in these looks.
     pub(crate) fn styled(style: Style) -> Self {
-        Self { terminal: std::io::stdout().is_terminal(), style, drawn: 0, said: false }
+        Self { terminal: std::io::stdout().is_terminal(), style, drawn: 0, said: false, footer: Vec::new() }
     }
 
     /// The state changed.
@@ -35,6 +37,11 @@ impl Live {
             self.said = true;
             put(&self.style.finish(format!("{} on {host}: {}\n", report.name, report.sentence)));
         }
+    }
+
+    /// What stands below the state from the next time on.
+    pub(crate) fn below(&mut self, lines: Vec<String>) {
+        self.footer = lines.into_iter().map(|line| self.style.finish(line)).collect();
     }
 
     /// Something happened. A terminal shows it by the state itself.
@@ -50,6 +57,13 @@ impl Live {
         self.drawn = 0;
     }
 
+    /// A page that was asked for, in the place of the state, which comes again below it.
+    pub(crate) fn page(&mut self, text: &str) {
+        let gone = if self.drawn > 0 { format!("\u{1b}[{}A\r\u{1b}[J", self.drawn) } else { String::new() };
+        put(&self.style.finish(format!("{gone}{text}\n")));
+        self.drawn = 0;
+    }
+
     /// It is over.
     pub(crate) fn end(&mut self, host: &str, report: &Report) {
         // The ending says everything that the moving screen said last.
@@ -60,7 +74,10 @@ impl Live {
     }
 
     fn redraw(&mut self, screen: &str, width: usize, height: usize) {
-        let lines: Vec<&str> = screen.lines().take(height.saturating_sub(1).max(1)).collect();
+        // Of a screen that is too long the end is not shown; the question below it always is.
+        let room = height.saturating_sub(1 + self.footer.len()).max(1);
+        let footer = self.footer.iter().map(String::as_str);
+        let lines: Vec<&str> = screen.lines().take(room).chain(footer).collect();
         let mut out = if self.drawn > 0 { format!("\u{1b}[{}A", self.drawn) } else { String::new() };
         for line in &lines {
             let fits = width_of(line) <= width;

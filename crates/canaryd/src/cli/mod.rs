@@ -2,7 +2,9 @@
 
 mod args;
 mod daemon;
+mod desk;
 mod exit;
+mod keys;
 mod live;
 mod outcome;
 #[cfg(test)]

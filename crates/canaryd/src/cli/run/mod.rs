@@ -3,14 +3,16 @@
 mod ask;
 mod ear;
 mod files;
+mod follow;
 mod patience;
 mod verbs;
 mod watch;
 
 pub(crate) use ask::{events, explain, logs, plan, status};
 pub(crate) use files::{set, validate};
+pub(crate) use follow::follow;
 pub(crate) use verbs::{delete, rollback, send};
-pub(crate) use watch::{follow, wait};
+pub(crate) use watch::wait;
 
 use canaryd_cockpit::{Client, ClientError};
 
