@@ -4,7 +4,10 @@
 mod container;
 mod disk;
 mod drift;
+mod generation;
+mod lowering;
 mod route;
+mod running;
 mod turn;
 
 use std::sync::{Arc, Mutex};

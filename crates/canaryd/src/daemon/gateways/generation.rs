@@ -1,0 +1,135 @@
+//! One version of the configuration: what it is rendered from, and how it becomes live.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
+use canaryd_planner::Live;
+use canaryd_rollout::{Rollout, Weight};
+use jiff::Timestamp;
+
+use super::disk::{conf_of, intent_of, keep_intent, sweep_intents};
+use super::turn::Gateway;
+
+/// Generations that stay on disk.
+const GENERATIONS: usize = 20;
+
+/// NGINX's workers before a reload take new connections for 100 ms more.
+const OLD_WORKERS_ACCEPT: Duration = Duration::from_millis(150);
+
+impl Gateway {
+    pub(super) fn settings(&self, rollout: &Rollout, intent: &Intent) -> Settings {
+        Settings {
+            rollout: self.cell.name.clone(),
+            spec: rollout.gateway.clone(),
+            app_port: rollout.app.port.unwrap_or(80),
+            mode: rollout.analysis.mode.clone(),
+            versions: self.versions(intent),
+            ops_token: self.secrets.ops_token.clone(),
+            force_token: rollout.gateway.force.as_ref().map(|_| self.secrets.force_token.clone()),
+            client_salt: self.secrets.client_salt.clone(),
+            nginx: self.nginx.unwrap_or(NginxVersion::new(0, 0, 0)),
+            relay_subnet: self.relay_subnet(),
+        }
+    }
+
+    /// The version that each lane of an intent runs, by the labels of its containers: what answers, not what a report
+    /// said last.
+    fn versions(&self, intent: &Intent) -> BTreeMap<Lane, String> {
+        let observation = self.house.observer.seen().observation;
+        let containers = || observation.iter().flat_map(|o| &o.containers).filter(|c| c.rollout == self.cell.name);
+        let version = |lane: &Lane| {
+            let set = &intent.lane(*lane).first()?.set;
+            Some((*lane, containers().find(|c| &c.set == set)?.version.clone()))
+        };
+        [Lane::Production, Lane::Canary].iter().filter_map(version).collect()
+    }
+
+    /// The engine gives each gateway a /24 of its own; the relay may reach nothing else.
+    fn relay_subnet(&self) -> String {
+        let observation = self.house.observer.seen().observation;
+        let gateway = observation.iter().flat_map(|o| &o.gateways).find(|g| g.rollout == self.cell.name);
+        match gateway.and_then(|g| g.addr) {
+            Some(IpAddr::V4(addr)) => {
+                let [a, b, c, _] = addr.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            Some(IpAddr::V6(_)) | None => "127.255.255.255/32".to_owned(),
+        }
+    }
+
+    pub(super) async fn make_live(&mut self, rollout: &Rollout, wanted: &Intent) -> Result<()> {
+        let settings = self.settings(rollout, wanted);
+        if let Some(live) = &self.live
+            && same_wish(&live.intent, wanted)
+            && self.is_rendered_from(&settings, live)
+        {
+            let live = live.clone();
+            self.rendered_from = Some(settings);
+            self.live = Some(Live { intent: wanted.clone(), ..live });
+            return Ok(());
+        }
+        if self.lowered_offline && wanted.traffic.canary() > Weight::ZERO {
+            let name = &self.cell.name;
+            return Err(anyhow!(
+                "the canary was lowered without the daemon and is not raised again; to try it once more: canaryd retry {name}"
+            ));
+        }
+        self.lowered_offline = false;
+        let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
+        let snippets = &rollout.gateway.snippets;
+        let test = raises || snippets.http.is_some() || snippets.server.is_some() || snippets.location.is_some();
+        let generation = self.next_generation();
+        let (whole, lowered) = (render(&settings, wanted, generation)?, twin(&settings, wanted, generation)?);
+        let (link, master) = self.link_and_master()?;
+        keep_intent(&self.dir, generation, wanted)?;
+        self.attempt = Some(wanted.clone());
+        let proven = link.apply(&whole, &lowered, &master, test).await;
+        let nobody_served = self.live.as_ref().is_none_or(|live| live.intent.traffic == Traffic::Nobody);
+        if proven.is_ok() && nobody_served {
+            // Said to serve, it must answer no new connection with 503 any more.
+            tokio::time::sleep(OLD_WORKERS_ACCEPT).await;
+        }
+        // Not put back, it may still come to life.
+        if !matches!(proven, Err(canaryd_link::LinkError::NotLive { put_back: false, .. })) {
+            self.attempt = None;
+        }
+        let proven = proven?;
+        tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
+        self.live =
+            Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
+        self.rendered_from = Some(settings);
+        self.note_reload();
+        if link.sweep(GENERATIONS).is_ok() {
+            sweep_intents(&self.dir);
+        }
+        Ok(())
+    }
+
+    /// Whether the live generation would be rendered the same now; after a restart the text on disk tells.
+    fn is_rendered_from(&self, settings: &Settings, live: &Live) -> bool {
+        if let Some(before) = &self.rendered_from {
+            return before == settings;
+        }
+        let Ok(generation) = live.generation.parse::<GenerationId>() else { return false };
+        let Some(intent) = intent_of(&self.dir, generation) else { return false };
+        let again = if generation.is_twin() {
+            twin(settings, &intent, generation.original())
+        } else {
+            render(settings, &intent, generation)
+        };
+        again.is_ok_and(|again| conf_of(&self.dir, generation).as_ref() == Some(&again.nginx_conf))
+    }
+
+    pub(super) fn next_generation(&mut self) -> GenerationId {
+        self.n += 1;
+        GenerationId::new(self.house.config.epoch, self.n)
+    }
+}
+
+/// Equal traffic to equal replicas; only the number may differ.
+fn same_wish(a: &Intent, b: &Intent) -> bool {
+    a.traffic == b.traffic && a.lanes == b.lanes
+}

@@ -1,0 +1,83 @@
+//! Taking the canary's weight off: a rename and a signal, with nothing in front of it that can fail.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use canaryd_gateway::{Intent, Traffic};
+use canaryd_planner::Live;
+use canaryd_rollout::Weight;
+use jiff::Timestamp;
+
+use super::disk::intent_of;
+use super::running::link;
+use super::turn::Gateway;
+
+impl Gateway {
+    pub(super) fn notice_offline_lowering(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let Ok(link) = link(&self.dir, &self.secrets, None) else { return };
+        let Some(current) = link.current() else { return };
+        if current.is_twin()
+            && current.original().to_string() == live.generation
+            && live.intent.traffic.canary() > Weight::ZERO
+        {
+            self.lowered_offline = true;
+            live.intent.traffic = lowered(live.intent.traffic);
+            live.generation = current.to_string();
+            live.since = Timestamp::now();
+        }
+    }
+
+    /// To 0 % by the prepared twin: a rename and a signal.
+    pub(super) async fn lower_if_asked(&mut self, wanted: &Intent) -> Result<()> {
+        let may_be_live = self.attempt.as_ref().into_iter().chain(self.live.as_ref().map(|live| &live.intent));
+        let Some(lowered) = may_be_live.into_iter().find(|intent| twin_does(wanted, intent)).cloned() else {
+            return Ok(());
+        };
+        let Ok((link, master)) = self.link_and_master() else { return self.lower_at_rest(wanted, lowered) };
+        let began = Instant::now();
+        let proven = link.lower(&master).await.context("cannot lower by the prepared twin");
+        let generation = match proven {
+            Ok(proven) => proven.generation,
+            Err(error) => {
+                tracing::warn!(rollout = %self.cell.name, error = format!("{error:#}"), "trying the long way");
+                return Ok(());
+            }
+        };
+        tracing::info!(rollout = %self.cell.name, %generation, took_ms = began.elapsed().as_millis(), "canary at 0 %");
+        // Whichever generation was current: its twin has its replicas.
+        let mut intent = intent_of(&self.dir, generation).unwrap_or(lowered);
+        (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);
+        self.attempt = None;
+        self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
+        self.note_reload();
+        self.publish_live();
+        Ok(())
+    }
+
+    /// The gateway does not run: it is to start on the twin.
+    fn lower_at_rest(&mut self, wanted: &Intent, lowered: Intent) -> Result<()> {
+        let link = link(&self.dir, &self.secrets, None)?;
+        link.swap_to_twin()?;
+        let generation = link.current().context("the gateway has no generation")?;
+        let mut intent = intent_of(&self.dir, generation).unwrap_or(lowered);
+        (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);
+        self.attempt = None;
+        self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
+        Ok(())
+    }
+}
+
+/// Whether the prepared twin of what is live does what is wanted: all traffic to production. After a lane swap it does
+/// not: the production that it knows is the version before.
+fn twin_does(wanted: &Intent, live: &Intent) -> bool {
+    wanted.lowers(live) && wanted.traffic.canary() == Weight::ZERO
+}
+
+/// What a twin does with the traffic.
+pub(super) fn lowered(traffic: Traffic) -> Traffic {
+    match traffic {
+        Traffic::Nobody => Traffic::Nobody,
+        Traffic::Split { canary: _ } => Traffic::PRODUCTION,
+    }
+}
