@@ -15,7 +15,11 @@ pub enum JournalError {
         holder: Option<u32>,
     },
     /// A newer canaryd wrote it.
-    #[error("{} was written by a newer canaryd (format {found}, this one reads up to {known})", .path.display())]
+    #[error(
+        "{} was written by a newer canaryd (format {found}, this one reads up to {known}): \
+         install that one again, or put a backup of the state directory from before the upgrade in place",
+        .path.display()
+    )]
     Newer {
         /// The database.
         path: PathBuf,

@@ -18,13 +18,10 @@ use crate::release::{Blocked, Past, Release};
 use crate::report::OutcomeView;
 use crate::trial::Trial;
 
-/// Format of a memory written by this version.
-pub(crate) const FORMAT: u32 = 1;
-
 /// The memory of one rollout. Begins as `Memory::default()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Format number, for migrations.
+    /// Format number, for migrations: whoever reads a memory looks at it before anything else.
     pub format: u32,
     /// Commands that were journalled and not yet planned.
     pub inbox: Vec<Command>,
@@ -75,7 +72,7 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            format: FORMAT,
+            format: Self::FORMAT,
             inbox: Vec::new(),
             clock: None,
             manifest: None,
@@ -103,6 +100,9 @@ impl Default for Memory {
 }
 
 impl Memory {
+    /// Format of a memory written by this version. Whoever changes what a memory means raises it.
+    pub const FORMAT: u32 = 1;
+
     /// The crews of every set, wherever it is.
     pub(crate) fn crews_mut(&mut self) -> impl Iterator<Item = &mut Crews> {
         let production = self.production.iter_mut().map(|d| &mut d.crews);

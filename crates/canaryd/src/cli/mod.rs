@@ -18,6 +18,7 @@ mod words;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use canaryd_journal::JournalError;
 use canaryd_planner::Verb;
 use clap::{CommandFactory, Parser};
 
@@ -69,23 +70,29 @@ fn why_no_demo(error: &anyhow::Error) -> Exit {
     if of_the_engine { Exit::NoDaemon } else { Exit::No }
 }
 
-/// An engine that cannot be used may come; everything else is for whoever wrote the command to mend.
+/// Engine and journal stand between the daemon and its work; everything else is for whoever wrote the command to mend.
 fn why_not_started(error: &anyhow::Error) -> Exit {
-    use canaryd_journal::JournalError;
-    let may_pass = |cause: &(dyn std::error::Error + 'static)| {
+    let stands_between = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<canaryd_engine::EngineError>()
             || cause.is::<serde_json::Error>()
-            || matches!(
-                cause.downcast_ref(),
-                Some(
-                    JournalError::Full { .. }
-                        | JournalError::ReadOnly { .. }
-                        | JournalError::Sqlite { .. }
-                        | JournalError::Corrupt { .. }
-                )
-            )
+            || cause.downcast_ref().is_some_and(is_of_the_journal)
     };
-    if error.chain().any(may_pass) { Exit::NoDaemon } else { Exit::Usage }
+    if error.chain().any(stands_between) { Exit::NoDaemon } else { Exit::Usage }
+}
+
+/// Whether the journal itself cannot be used. Another state directory is the way out of the others.
+fn is_of_the_journal(error: &JournalError) -> bool {
+    match error {
+        JournalError::Newer { .. }
+        | JournalError::Corrupt { .. }
+        | JournalError::Lost { .. }
+        | JournalError::InstanceMismatch { .. }
+        | JournalError::Full { .. }
+        | JournalError::ReadOnly { .. }
+        | JournalError::Sqlite { .. }
+        | JournalError::Closed => true,
+        JournalError::InUse { .. } | JournalError::Io { .. } => false,
+    }
 }
 
 async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {

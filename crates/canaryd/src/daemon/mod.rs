@@ -24,17 +24,19 @@ mod store;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use canaryd_engine::{DockerEngine, DockerOptions, Engine};
-use canaryd_journal::{Journal, Opened};
+use canaryd_journal::{Journal, JournalError, Opened};
 use canaryd_planner::Memory;
 use canaryd_rollout::RolloutName;
 use canaryd_source::DirectorySource;
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -156,7 +158,7 @@ async fn recall(house: &Arc<House>) -> Result<()> {
         house.store.desired().into_iter().map(|kept| (kept.rollout.name.clone(), kept)).collect();
     let memories = house.journal.memories().await?;
     let memories: BTreeMap<RolloutName, Memory> =
-        memories.iter().map(|(name, json)| remembered(name, json)).collect::<Result<_>>()?;
+        memories.iter().map(|(name, json)| remembered(house.journal.path(), name, json)).collect::<Result<_>>()?;
     let names: BTreeSet<RolloutName> = kept.keys().chain(memories.keys()).cloned().collect();
     for name in names {
         let memory = memories.get(&name).cloned().unwrap_or_default();
@@ -179,8 +181,20 @@ async fn recall(house: &Arc<House>) -> Result<()> {
     Ok(())
 }
 
-fn remembered(name: &str, json: &str) -> Result<(RolloutName, Memory)> {
-    let read = || Ok::<_, anyhow::Error>((name.parse()?, serde_json::from_str(json)?));
+/// A memory as this version understands it. Its format is looked at first: what a newer version wrote may read well and
+/// mean something else.
+fn remembered(journal: &Path, name: &str, json: &str) -> Result<(RolloutName, Memory)> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let read = || -> Result<_> {
+        let Head { format } = serde_json::from_str(json)?;
+        if format > Memory::FORMAT {
+            return Err(JournalError::Newer { path: journal.to_owned(), found: format, known: Memory::FORMAT }.into());
+        }
+        Ok((name.parse()?, serde_json::from_str(json)?))
+    };
     read().with_context(|| {
         format!(
             "the journal's memory of {name} cannot be read; nothing was changed, everything goes on serving unwatched"
@@ -205,10 +219,29 @@ fn start_cell(house: &Arc<House>, cell: &Arc<Cell>) {
 mod tests {
     use super::*;
 
+    fn read(json: &str) -> Result<(RolloutName, Memory)> {
+        remembered(Path::new("/s/journal.db"), "shop", json)
+    }
+
     #[test]
     fn a_memory_that_cannot_be_read_is_named_and_never_taken_for_an_empty_one() {
-        let error = format!("{:#}", remembered("shop", "{\"phase\": 7}").unwrap_err());
+        let error = format!("{:#}", read("{\"format\": 1, \"phase\": 7}").unwrap_err());
         assert!(error.starts_with("the journal's memory of shop cannot be read; nothing was changed"), "{error}");
-        assert!(remembered("shop", &serde_json::to_string(&Memory::default()).unwrap()).is_ok());
+        assert!(read("{}").is_err(), "a memory without a format is none of ours");
+        assert!(read(&serde_json::to_string(&Memory::default()).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_memory_of_a_newer_version_is_refused_for_that_however_well_it_reads() {
+        let whole = serde_json::to_string(&Memory::default()).unwrap().replace("\"format\":1", "\"format\":2");
+        for json in [whole.as_str(), "{\"format\": 2, \"fields\": \"that nobody here knows\"}"] {
+            let error = read(json).unwrap_err();
+            let newer = error.chain().find_map(|cause| cause.downcast_ref::<JournalError>());
+            assert!(matches!(newer, Some(JournalError::Newer { found: 2, known: 1, .. })), "{error:#}");
+            let said = format!("{error:#}");
+            for word in ["memory of shop", "/s/journal.db", "format 2", "up to 1", "backup"] {
+                assert!(said.contains(word), "{word:?} is not said: {said}");
+            }
+        }
     }
 }
