@@ -151,6 +151,8 @@ async fn restart_and_delete(host: &Host) {
     let gone = "deleted; the manifest is still there";
     host.until(NAME, gone, |r| r.notes.iter().any(|n| n.contains(gone))).await;
     assert!(host.containers(NAME, "app").is_empty());
+    let gateway = host.state().join("gateways").join(NAME);
+    assert!(!gateway.exists(), "its gateway goes with everything that was kept for it");
     yes(host, &["delete", NAME, "--yes"]).await;
     assert!(yes(host, &["retry", NAME]).await.contains("it starts again"));
     host.until_serving(NAME, "v2").await;

@@ -86,6 +86,9 @@ async fn a_deleted_manifest_takes_the_canary_off_and_production_serves_on() {
     }
     let names = canaryd_e2e::docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", "name=gate-gone"]);
     assert_eq!(names, "", "its gateway is gone as well");
+    let gateways = host.state().join("gateways");
+    assert!(!gateways.join("gate-gone").exists(), "with its configurations, logs and tokens");
+    assert_eq!(fs::read_dir(gateways).unwrap().count(), 1, "nothing is left aside, and that of the other stays");
     assert_eq!(get(22_451, "/").await.status, 200, "the others stay");
 }
 

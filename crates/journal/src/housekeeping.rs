@@ -53,8 +53,17 @@ impl Store {
         let early_ticks = self.drop_ticks_beyond(limits.bytes)?;
         let old_events = self.drop_events_before(now.as_millisecond() - EVENTS_KEPT)?;
         let surplus_events = self.drop_events_beyond(limits.events_of_one)?;
+        self.drop_strays()?;
         self.give_back()?;
         Ok(Swept { ticks: old_ticks + early_ticks, events: old_events + surplus_events })
+    }
+
+    /// What a second that was under way wrote after its rollout was forgotten. A memory is there before either of them.
+    fn drop_strays(&self) -> Result<()> {
+        self.write(Durability::Process, |tx| {
+            tx.execute("DELETE FROM tail WHERE gateway NOT IN (SELECT name FROM memory)", [])?;
+            tx.execute("DELETE FROM judge WHERE name NOT IN (SELECT name FROM memory)", []).map(|_| ())
+        })
     }
 
     fn drop_ticks_before(&self, second: i64) -> Result<u64> {

@@ -106,7 +106,7 @@ impl Journal {
         self.with(move |store| store.tell(&name, &events, at)).await
     }
 
-    /// Forgets memory, judge and ticks of one rollout. Its events stay until they are old.
+    /// Forgets memory, judge, ticks and the tail of one rollout. Its events stay until they are old.
     ///
     /// # Errors
     /// Any; nothing is forgotten then.
@@ -153,6 +153,15 @@ impl Journal {
         self.with(move |store| store.offsets(&gateway)).await
     }
 
+    /// Forgets where the tail of a gateway's log stood: its log is gone.
+    ///
+    /// # Errors
+    /// Any; nothing is forgotten then.
+    pub async fn drop_offsets(&self, gateway: &str) -> Result<()> {
+        let gateway = gateway.to_owned();
+        self.with(move |store| store.drop_offsets(&gateway)).await
+    }
+
     /// Events in ascending order.
     ///
     /// # Errors
@@ -193,8 +202,8 @@ impl Journal {
         self.with(Store::probe).await.is_ok()
     }
 
-    /// Drops what is old (ticks after 24 h, events after 90 days or beyond 10,000 a rollout) in small transactions,
-    /// so that a plan never waits long, and gives space back to the disk. Once a minute is enough.
+    /// Drops what is old (ticks after 24 h, events after 90 days or beyond 10,000 a rollout) and what belongs to no
+    /// rollout, in small transactions, so that a plan never waits long, and gives space back to the disk. Once a minute is enough.
     ///
     /// # Errors
     /// Any; what was dropped until then stays dropped.

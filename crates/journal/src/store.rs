@@ -119,7 +119,7 @@ impl Store {
             for table in ["memory", "judge", "tick"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE name = ?1"), [name])?;
             }
-            Ok(())
+            tx.execute("DELETE FROM tail WHERE gateway = ?1", [name]).map(|_| ())
         })
     }
 
@@ -147,6 +147,10 @@ impl Store {
     pub(crate) fn drop_judge(&self, name: &str, set: &str) -> Result<()> {
         let sql = r#"DELETE FROM judge WHERE name = ?1 AND "set" = ?2"#;
         self.write(Durability::Disk, |tx| tx.execute(sql, [name, set]).map(|_| ()))
+    }
+
+    pub(crate) fn drop_offsets(&self, gateway: &str) -> Result<()> {
+        self.write(Durability::Disk, |tx| tx.execute("DELETE FROM tail WHERE gateway = ?1", [gateway]).map(|_| ()))
     }
 
     pub(crate) fn meta_set(&self, key: &str, value: &str) -> Result<()> {

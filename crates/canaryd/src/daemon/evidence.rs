@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,10 +60,21 @@ pub(crate) async fn restore(house: &House, cell: &Cell) {
     let state: Option<TailState> = state.and_then(|json| serde_json::from_str(&json).ok());
     let judge = house.journal.judge(name).await.ok().flatten();
     let judge = judge.and_then(|(set, json)| Some((set.parse().ok()?, serde_json::from_str(&json).ok()?)));
-    let log = house.store.gateway_dir(&cell.name).join("log").join(canaryd_gateway::container::ACCESS_LOG);
     let mut held = lock(&cell.evidence);
-    held.tail = Some(Tail::open(log, state));
+    held.tail = Some(Tail::open(log_of(house, cell), state));
     held.judge = judge;
+}
+
+/// The log is gone with its gateway: that of the next one is read from its start.
+pub(crate) async fn forget_log(house: &House, cell: &Cell) {
+    lock(&cell.evidence).tail = Some(Tail::open(log_of(house, cell), None));
+    if let Err(error) = house.journal.drop_offsets(cell.name.as_str()).await {
+        tracing::warn!(%error, rollout = %cell.name, "where its access log was read to is still in the journal");
+    }
+}
+
+fn log_of(house: &House, cell: &Cell) -> PathBuf {
+    house.store.gateway_dir(&cell.name).join("log").join(canaryd_gateway::container::ACCESS_LOG)
 }
 
 /// Keeps the judge in step with the set on trial: a new set, or changed checks, begin with no evidence.

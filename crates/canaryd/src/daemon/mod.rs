@@ -9,6 +9,9 @@ mod drift;
 mod dry_run;
 mod evidence;
 mod executor;
+mod failures;
+#[cfg(test)]
+mod fake;
 mod gateways;
 mod health;
 mod house;
@@ -21,6 +24,9 @@ mod rollouts;
 mod scratch;
 mod slots;
 mod store;
+mod tidy;
+#[cfg(test)]
+mod tidy_tests;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +65,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     let house = open(&args, stop.clone()).await?;
     let listener = canaryd_cockpit::bind(&args.socket).await?;
     recall(&house).await?;
+    tidy::at_start(&house).await;
     let (source, wakes) = DirectorySource::start(house.config.watch.clone());
     let tasks = house.tasks.clone();
     tasks.spawn({

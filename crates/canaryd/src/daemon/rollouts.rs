@@ -29,6 +29,9 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
     let mut gateway = cell.gateway.subscribe();
     loop {
         let wake = reconcile(&house, &cell).await;
+        if cell.stop.is_cancelled() {
+            return;
+        }
         tokio::select! {
             () = cell.stop.cancelled() => return,
             () = cell.bell.rung() => {}
@@ -62,18 +65,24 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
     next_wake
 }
 
-/// Nothing is left of it, and no manifest asks for it.
+/// Nothing is left of it, and no manifest asks for it. The journal comes last: killed before, the next start finds the
+/// emptied memory and does all of it again.
 async fn forget(house: &House, cell: &Cell) {
     if house.config.dry_run {
         return;
     }
-    if let Err(error) = house.journal.forget(cell.name.as_str()).await {
-        tracing::warn!(%error, rollout = %cell.name, "a deleted rollout is still in the journal");
+    let name = &cell.name;
+    cell.gateway.leave().await;
+    if let Err(error) = house.store.forget(name) {
+        tracing::warn!(%error, rollout = %name, "the manifest of a deleted rollout is still kept");
     }
-    if let Err(error) = house.store.forget(&cell.name) {
-        tracing::warn!(%error, rollout = %cell.name, "the manifest of a deleted rollout is still kept");
+    if let Err(error) = house.store.failures.mark_deleted(name) {
+        tracing::warn!(%error, rollout = %name, "the failures of a deleted rollout are not marked so");
     }
-    house.remove_cell(&cell.name);
+    if let Err(error) = house.journal.forget(name.as_str()).await {
+        tracing::warn!(%error, rollout = %name, "a deleted rollout is still in the journal");
+    }
+    house.remove_cell(name);
     // Its port is free: a manifest that was refused because of it is looked at again.
     house.manifests.ring();
 }
@@ -216,7 +225,8 @@ fn files_of(house: &House, report: &Report, before: Option<&Report>) -> Option<S
     let outcome = report.outcome.as_ref().filter(|end| end.outcome == Outcome::Reverted)?;
     let known =
         before.filter(|before| before.outcome.as_ref() == Some(outcome)).and_then(|before| before.files.clone());
-    known.or_else(|| Some(house.store.failure(&report.name, &outcome.revision)?.display().to_string()))
+    let saved = || house.store.failures.newest(&report.name, &outcome.revision, outcome.at);
+    known.or_else(|| Some(saved()?.display().to_string()))
 }
 
 fn publish(house: &House, cell: &Cell, report: Option<Report>) {

@@ -8,16 +8,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use canaryd_rollout::{ImageState, RevisionId, Rollout, RolloutName, SetId};
+use canaryd_rollout::{ImageState, RevisionId, Rollout, RolloutName};
 use serde::{Deserialize, Serialize};
 
-/// Failure bundles that are kept of one rollout.
-const FAILURES: usize = 20;
+use super::failures::Failures;
+
+/// How the directory of a gateway begins that is on its way out. No rollout's name does.
+const ASIDE: &str = ".gone-";
 
 /// The state directory's files.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     root: PathBuf,
+    /// The failure bundles.
+    pub(crate) failures: Failures,
 }
 
 /// The last valid manifest of one name, resolved: what stays in force when its file breaks, also across a restart.
@@ -34,7 +38,7 @@ pub(crate) struct Kept {
 impl Store {
     /// Makes the directories.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let store = Self { root: root.to_owned() };
+        let store = Self { root: root.to_owned(), failures: Failures::new(root.join("failures")) };
         for dir in ["revisions", "desired", "failures", "gateways"] {
             private_dir(&root.join(dir)).with_context(|| format!("cannot make {}", root.join(dir).display()))?;
         }
@@ -45,40 +49,37 @@ impl Store {
     pub(crate) fn gateway_dir(&self, name: &RolloutName) -> PathBuf {
         self.root.join("gateways").join(name.as_str())
     }
-    /// Directory of the failure bundles.
-    pub(crate) fn failures_dir(&self) -> PathBuf {
-        self.root.join("failures")
+
+    /// Every gateway that has a directory.
+    pub(crate) fn gateways(&self) -> Vec<RolloutName> {
+        let entries = fs::read_dir(self.root.join("gateways")).into_iter().flatten().filter_map(Result::ok);
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
-    /// The newest whole failure bundle of a revision.
-    pub(crate) fn failure(&self, name: &RolloutName, revision: &RevisionId) -> Option<PathBuf> {
-        self.failures(&format!("{name}-{revision}-s")).pop()
-    }
-    /// Whether a set's failure is saved.
-    pub(crate) fn has_failure(&self, name: &RolloutName, revision: &RevisionId, set: &SetId) -> bool {
-        !self.failures(&format!("{name}-{revision}-{set}-")).is_empty()
-    }
-    /// Every whole failure bundle whose directory's name begins so, oldest first.
-    fn failures(&self, prefix: &str) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.failures_dir()).into_iter().flatten().filter_map(Result::ok);
-        let mut bundles: Vec<(String, PathBuf)> = entries
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-            .filter(|entry| entry.path().join("report.md").exists())
-            .filter_map(|entry| Some((entry.path().to_str()?.rsplit('-').next()?.to_owned(), entry.path())))
-            .collect();
-        bundles.sort();
-        bundles.into_iter().map(|(_, path)| path).collect()
-    }
-    /// Removes all but the newest failure bundles of a rollout.
-    pub(crate) fn sweep_failures(&self, name: &RolloutName) {
-        // `shop-` is also how the bundles of `shop-api` begin: only those of ten hexadecimal digits and a set are `shop`'s.
-        let bundles = self.failures(&format!("{name}-"));
-        let mine: Vec<&PathBuf> = bundles.iter().filter(|path| is_bundle_of(name, path)).collect();
-        for old in mine.iter().rev().skip(FAILURES) {
-            if let Err(error) = fs::remove_dir_all(old) {
-                tracing::warn!(%error, dir = %old.display(), "an old failure bundle could not be removed");
-            }
+
+    /// Removes everything of a gateway that is gone for good. Its directory is put aside first, so that no half of it is
+    /// ever taken for a whole one; what cannot be removed then is removed at the next start. Blocking. Idempotent.
+    pub(crate) fn discard_gateway(&self, name: &RolloutName) -> io::Result<()> {
+        let aside = self.root.join("gateways").join(format!("{ASIDE}{name}"));
+        remove_dir(&aside)?;
+        match fs::rename(self.gateway_dir(name), &aside) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
         }
+        if let Err(error) = remove_dir(&aside) {
+            tracing::warn!(%error, dir = %aside.display(), "not everything of a removed gateway could be removed");
+        }
+        Ok(())
     }
+
+    /// Removes what was put aside when canaryd was killed.
+    pub(crate) fn discard_what_was_put_aside(&self) -> io::Result<()> {
+        let entries = fs::read_dir(self.root.join("gateways"))?.filter_map(Result::ok);
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE)) {
+            remove_dir(&entry.path())?;
+        }
+        Ok(())
+    }
+
     fn revision_dir(&self, name: &RolloutName, revision: &RevisionId) -> PathBuf {
         self.root.join("revisions").join(format!("{name}-{revision}"))
     }
@@ -112,10 +113,7 @@ impl Store {
 
     /// Removes a revision's files.
     pub(crate) fn forget_revision(&self, name: &RolloutName, revision: &RevisionId) -> io::Result<()> {
-        match fs::remove_dir_all(self.revision_dir(name, revision)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        remove_dir(&self.revision_dir(name, revision))
     }
 
     fn desired_path(&self, name: &RolloutName) -> PathBuf {
@@ -149,18 +147,19 @@ impl Store {
     }
 }
 
-/// `<name>-<revision>-s<set>-<time>`.
-fn is_bundle_of(name: &RolloutName, path: &Path) -> bool {
-    let file = path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
-    let rest = file.strip_prefix(&format!("{name}-")).unwrap_or_default();
-    rest.split('-').count() == 3 && rest.split('-').next().is_some_and(|r| r.parse::<RevisionId>().is_ok())
-}
-
 /// The content id of a component's image in a resolved rollout.
 pub(crate) fn image_id<'a>(rollout: &'a Rollout, reference: &str) -> Option<&'a str> {
     match rollout.images.get(reference)? {
         ImageState::Present { id } => Some(id),
         ImageState::Pending | ImageState::Missing { .. } => None,
+    }
+}
+
+/// Removes a directory with all it holds, if it is there.
+fn remove_dir(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

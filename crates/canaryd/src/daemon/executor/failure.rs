@@ -13,50 +13,54 @@ use jiff::Timestamp;
 use crate::cli::{Style, render_ending, render_event};
 use crate::daemon::bells::lock;
 use crate::daemon::control::line_of;
+use crate::daemon::failures;
 use crate::daemon::house::{Cell, House};
-use crate::daemon::store::{private_dir, write_atomically};
+use crate::daemon::store::write_atomically;
 
 /// Most lines that are saved of one container.
 const LINES: u32 = 10_000;
 /// Most events that are told.
 const EVENTS: usize = 50;
 
-pub(super) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: RevisionId, reason: String) {
+pub(crate) fn save(house: &Arc<House>, cell: &Arc<Cell>, set: SetId, revision: RevisionId, reason: String) {
     let (house, cell) = (Arc::clone(house), Arc::clone(cell));
     house.tasks.clone().spawn(async move {
         let _one_at_a_time = cell.failures.lock().await;
         // The planner asks twice, so that a kill in between loses nothing; a whole bundle of the set is enough.
-        if house.store.has_failure(&cell.name, &revision, &set) {
-            return;
-        }
-        let at = Timestamp::now().strftime("%Y%m%dT%H%M%S");
-        let dir = house.store.failures_dir().join(format!("{}-{revision}-{set}-{at}", cell.name));
+        let Some(dir) = house.store.failures.place(&cell.name, &revision, &set, Timestamp::now()) else { return };
         if let Err(error) = save_into(&house, &cell, &dir, &set, &reason).await {
             tracing::warn!(rollout = %cell.name, error = format!("{error:#}"), "the failure could not be saved");
         } else {
             tracing::info!(rollout = %cell.name, dir = %dir.display(), "logs and facts of the failed version are saved");
-            house.store.sweep_failures(&cell.name);
+            let failures = house.store.failures.clone();
+            if tokio::task::spawn_blocking(move || failures.sweep()).await.is_err() {
+                tracing::warn!("old failure bundles could not be looked through");
+            }
             cell.bell.ring();
         }
     });
 }
 
+/// What is there already, from a run that was killed, is nearer to what happened, and stays.
 async fn save_into(house: &House, cell: &Cell, dir: &Path, set: &SetId, reason: &str) -> anyhow::Result<()> {
-    private_dir(dir)?;
+    failures::begin(dir, reason)?;
     let seen = house.observer.seen().observation;
     let containers: Vec<ObservedContainer> =
         seen.iter().flat_map(|o| &o.containers).filter(|c| c.rollout == cell.name && &c.set == set).cloned().collect();
-    if let Some(report) = lock(&cell.report).clone() {
-        write_atomically(&dir.join("evidence.json"), &serde_json::to_vec_pretty(&report)?, 0o600)?;
+    let evidence = dir.join("evidence.json");
+    if let Some(report) = lock(&cell.report).clone().filter(|_| !evidence.exists()) {
+        write_atomically(&evidence, &serde_json::to_vec_pretty(&report)?, 0o600)?;
     }
     for container in &containers {
-        let text = logs_of(house, container).await;
-        write_atomically(&dir.join(format!("{}.log", container.name)), text.as_bytes(), 0o600)?;
+        let log = dir.join(format!("{}.log", container.name));
+        if !log.exists() {
+            write_atomically(&log, logs_of(house, container).await.as_bytes(), 0o600)?;
+        }
     }
     // Last: it marks the bundle as whole.
     let told = ending(house, cell, reason);
     let text = report(cell, &told, &containers) + &history(house, cell).await;
-    write_atomically(&dir.join("report.md"), text.as_bytes(), 0o600)
+    failures::finish(dir, &text)
 }
 
 async fn logs_of(house: &House, container: &ObservedContainer) -> String {

@@ -11,6 +11,7 @@ use canaryd_planner::Action;
 
 use super::house::{Cell, House};
 
+pub(crate) use failure::save as save_failure;
 pub(crate) use sets::SetTasks;
 
 /// Carries out one action; returns at once.

@@ -10,27 +10,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::daemon::store::{private_dir, write_atomically};
 
+/// The file with the tokens.
+const SECRETS: &str = "secrets.json";
+
 /// Tokens of one gateway, made once. Never logged.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Secrets {
     pub(super) ops_token: String,
     pub(super) force_token: String,
     pub(super) client_salt: String,
+    /// Whose gateway it is: what another installation left here is not ours to remove.
+    #[serde(default)]
+    instance: String,
 }
 
-/// Reads the tokens, or makes them.
-pub(super) fn secrets(dir: &Path) -> Result<Secrets> {
+/// Reads the tokens, or makes them; `owner` is the installation that signs for them.
+pub(super) fn secrets(dir: &Path, owner: Option<&str>) -> Result<Secrets> {
     private_dir(dir)?;
-    let path = dir.join("secrets.json");
-    match fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display())),
+    let path = dir.join(SECRETS);
+    let found = match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let made = Secrets { ops_token: random()?, force_token: random()?, client_salt: random()? };
-            write_atomically(&path, &serde_json::to_vec_pretty(&made)?, 0o600)?;
-            Ok(made)
+            Secrets { ops_token: random()?, force_token: random()?, client_salt: random()?, instance: String::new() }
         }
-        Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
-    }
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let Some(owner) = owner.filter(|owner| *owner != found.instance) else { return Ok(found) };
+    let signed = Secrets { instance: owner.to_owned(), ..found };
+    write_atomically(&path, &serde_json::to_vec_pretty(&signed)?, 0o600)?;
+    Ok(signed)
+}
+
+/// Whether this installation made the gateway of this directory.
+pub(crate) fn is_of(dir: &Path, instance: &str) -> bool {
+    let found = fs::read(dir.join(SECRETS)).ok().and_then(|text| serde_json::from_slice::<Secrets>(&text).ok());
+    found.is_some_and(|found| found.instance == instance)
 }
 
 /// 128 random bits as hexadecimal digits.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -123,9 +124,9 @@ impl Gateway {
         again.is_ok_and(|again| conf_of(&self.dir, generation).as_ref() == Some(&again.nginx_conf))
     }
 
-    pub(super) fn next_generation(&mut self) -> GenerationId {
-        self.n += 1;
-        GenerationId::new(self.house.config.epoch, self.n)
+    pub(super) fn next_generation(&self) -> GenerationId {
+        let n = self.cell.gateway.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        GenerationId::new(self.house.config.epoch, n)
     }
 }
 

@@ -10,6 +10,7 @@ mod route;
 mod running;
 mod turn;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::bells::{Bell, lock};
 use super::house::{Cell, House};
 use crate::cli::ReachChoice;
 
+pub(crate) use disk::is_of;
 use turn::Gateway;
 
 /// What a rollout says to its gateway and hears from it.
@@ -32,6 +34,10 @@ pub(crate) struct GatewayPort {
     wanted: watch::Sender<Wanted>,
     view: watch::Sender<GatewayView>,
     ops: Mutex<Option<Ops>>,
+    /// How many generations this run has made, whatever became of the gateway in between.
+    generations: AtomicU64,
+    /// Cancelled when the loop is over: it acts no more.
+    over: CancellationToken,
     /// Rung when what a generation is rendered from may have changed, beside the intent.
     bell: Bell,
 }
@@ -46,6 +52,8 @@ enum Wanted {
     Serve(Intent),
     /// No gateway any more.
     Removed,
+    /// Nobody will ask again: the name is forgotten.
+    Forgotten,
 }
 
 impl Default for GatewayPort {
@@ -54,6 +62,8 @@ impl Default for GatewayPort {
             wanted: watch::Sender::new(Wanted::Nothing),
             view: watch::Sender::new(GatewayView::default()),
             ops: Mutex::new(None),
+            generations: AtomicU64::new(0),
+            over: CancellationToken::new(),
             bell: Bell::default(),
         }
     }
@@ -67,6 +77,11 @@ impl GatewayPort {
     /// Asks for the gateway's end.
     pub(crate) fn remove(&self) {
         self.wanted.send_replace(Wanted::Removed);
+    }
+    /// Ends the loop; returns when it is over, so that another rollout may have the name.
+    pub(crate) async fn leave(&self) {
+        self.wanted.send_replace(Wanted::Forgotten);
+        self.over.cancelled().await;
     }
     /// The manifest changed: its limits, snippets and headers reach the gateway now, also when the traffic stays.
     pub(crate) fn look_again(&self) {
@@ -118,26 +133,22 @@ fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
 /// `opened` is cancelled once the view tells what an earlier run left: no plan may be made before that.
 pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: CancellationToken) {
     let opened = opened.drop_guard();
+    let _over = cell.gateway.over.clone().drop_guard();
     if house.config.dry_run && !house.store.gateway_dir(&cell.name).exists() {
         return;
     }
     let mut wanted = cell.gateway.wanted.subscribe();
     let mut seen = house.observer.subscribe();
-    let mut gateway = match Gateway::open(&house, &cell).await {
-        Ok(gateway) => gateway,
-        Err(error) => {
-            let problem = Some(format!("{error:#}"));
-            tracing::error!(rollout = %cell.name, problem, "the gateway's directory cannot be used");
-            cell.gateway.publish(GatewayView { problem, ..GatewayView::default() });
-            return;
-        }
-    };
+    let mut stand = Stand::begin(&house, &cell).await;
     drop(opened);
     let mut failures = 0;
     loop {
         let goal = wanted.borrow_and_update().clone();
+        if goal == Wanted::Forgotten || cell.stop.is_cancelled() {
+            return;
+        }
         let wake = tokio::select! {
-            wake = gateway.turn(goal.clone()) => wake,
+            wake = stand.turn(&house, &cell, goal.clone()) => wake,
             // Everything of a turn may be cut short; `Gateway` finds out what became of it.
             () = urgent(wanted.clone(), &goal) => continue,
         };
@@ -153,11 +164,71 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: Cancellation
     }
 }
 
+/// Whether there is a gateway to know anything of.
+enum Stand {
+    /// Nothing was found, nothing was made.
+    Nothing,
+    /// Its directory is open.
+    Open(Box<Gateway>),
+    /// It was removed with everything of it.
+    Removed,
+}
+
+impl Stand {
+    /// Takes up what an earlier run left.
+    async fn begin(house: &Arc<House>, cell: &Arc<Cell>) -> Self {
+        let (asked, deleted) = {
+            let memory = cell.memory.lock().await;
+            (memory.asked().is_some(), memory.is_deleted())
+        };
+        let left = house.store.gateway_dir(&cell.name).exists();
+        if left && deleted && !house.config.dry_run {
+            // It was to be removed altogether when canaryd was killed.
+            cell.gateway.remove();
+        }
+        if left || asked { Self::open(house, cell).await } else { Self::Nothing }
+    }
+
+    async fn open(house: &Arc<House>, cell: &Arc<Cell>) -> Self {
+        match Gateway::open(house, cell).await {
+            Ok(gateway) => Self::Open(Box::new(gateway)),
+            Err(error) => {
+                let problem = format!("the gateway's directory cannot be used: {error:#}");
+                if cell.gateway.view().problem.as_ref() != Some(&problem) {
+                    tracing::error!(rollout = %cell.name, problem, "tried again, ever more rarely");
+                }
+                cell.gateway.publish(GatewayView { problem: Some(problem), ..GatewayView::default() });
+                Self::Nothing
+            }
+        }
+    }
+
+    /// One turn; returns when to take the next at the latest.
+    async fn turn(&mut self, house: &Arc<House>, cell: &Arc<Cell>, goal: Wanted) -> Duration {
+        match (&goal, &*self) {
+            (Wanted::Nothing | Wanted::Forgotten, Self::Nothing | Self::Removed) | (Wanted::Removed, Self::Removed) => {
+                return QUIET;
+            }
+            (Wanted::Serve(_), Self::Nothing | Self::Removed) | (Wanted::Removed, Self::Nothing) => {
+                *self = Self::open(house, cell).await;
+            }
+            (_, Self::Open(_)) => {}
+        }
+        let Self::Open(gateway) = self else { return SOON };
+        let wake = gateway.turn(goal).await;
+        if gateway.removed {
+            *self = Self::Removed;
+        }
+        wake
+    }
+}
+
 /// Ends when less is wanted for the canary than the turn under way is for: a lowering waits for nothing.
 async fn urgent(mut wanted: watch::Receiver<Wanted>, goal: &Wanted) {
     let lowers = |newer: &Wanted| match (newer, goal) {
         (Wanted::Serve(newer), Wanted::Serve(goal)) => newer.lowers(goal),
-        (Wanted::Nothing | Wanted::Removed, _) | (_, Wanted::Nothing | Wanted::Removed) => false,
+        (Wanted::Nothing | Wanted::Removed | Wanted::Forgotten, _)
+        | (_, Wanted::Nothing | Wanted::Removed | Wanted::Forgotten) => false,
     };
     if wanted.wait_for(lowers).await.is_err() {
         // Nobody will want anything any more.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use canaryd_engine::RunState;
 use canaryd_gateway::{Intent, Traffic, render, twin};
 use canaryd_link::{Link, Ops};
@@ -26,8 +26,27 @@ use crate::daemon::bells::lock;
 const SETTLING: Duration = Duration::from_secs(1);
 
 impl Gateway {
+    /// The container goes, then everything that was kept for it: configurations, logs, tokens. In this order, and only
+    /// when the engine says that it is gone.
     pub(super) async fn end(&mut self) -> Result<()> {
+        if !self.ended {
+            self.end_container().await?;
+            self.ended = true;
+        }
+        let (store, name) = (self.house.store.clone(), self.cell.name.clone());
+        let discarded = tokio::task::spawn_blocking(move || store.discard_gateway(&name)).await?;
+        discarded.with_context(|| format!("cannot remove {}", self.dir.display()))?;
+        crate::daemon::evidence::forget_log(&self.house, &self.cell).await;
+        self.removed = true;
+        Ok(())
+    }
+
+    async fn end_container(&mut self) -> Result<()> {
         self.house.engine.remove_gateway(&self.cell.name, true).await?;
+        let seen = self.house.engine.observe().await?;
+        if seen.gateways.iter().any(|gateway| gateway.rollout == self.cell.name) {
+            bail!("its container is still there");
+        }
         self.live = None;
         self.running = None;
         *lock(&self.cell.gateway.ops) = None;

@@ -28,7 +28,6 @@ pub(super) struct Gateway {
     pub(super) cell: Arc<Cell>,
     pub(super) dir: PathBuf,
     pub(super) secrets: Secrets,
-    pub(super) n: u64,
     pub(super) live: Option<Live>,
     /// What a turn was making live when a lowering cut it short: it may be live, or not.
     pub(super) attempt: Option<Intent>,
@@ -43,13 +42,19 @@ pub(super) struct Gateway {
     /// When NGINX was last told to reload.
     pub(super) reloaded: Option<Instant>,
     pub(super) problem: Option<String>,
+    /// The engine says that the container is gone, as was asked.
+    pub(super) ended: bool,
+    /// So is the directory: nothing is left to be known.
+    pub(super) removed: bool,
 }
 
 impl Gateway {
     /// Reads what an earlier run left: tokens, and which intent is live.
     pub(super) async fn open(house: &Arc<House>, cell: &Arc<Cell>) -> Result<Self> {
         let dir = house.store.gateway_dir(&cell.name);
-        let secrets = secrets(&dir)?;
+        // A dry run reads the original.
+        let owner = Some(house.config.instance.as_str()).filter(|_| !house.config.dry_run);
+        let secrets = secrets(&dir, owner)?;
         let link = link(&dir, &secrets, None)?;
         let asked = cell.memory.lock().await.asked().cloned();
         let mut gateway = Self {
@@ -57,7 +62,6 @@ impl Gateway {
             cell: Arc::clone(cell),
             dir,
             secrets,
-            n: 0,
             live: None,
             attempt: None,
             rendered_from: None,
@@ -68,6 +72,8 @@ impl Gateway {
             old_workers: 0,
             reloaded: None,
             problem: None,
+            ended: false,
+            removed: false,
         };
         gateway.recover(link.current(), asked.as_ref());
         if gateway.live.is_some() {
@@ -102,7 +108,7 @@ impl Gateway {
             return QUIET;
         }
         let outcome = match wanted {
-            Wanted::Nothing => return QUIET,
+            Wanted::Nothing | Wanted::Forgotten => return QUIET,
             Wanted::Removed => self.end().await,
             Wanted::Serve(intent) => self.serve(&intent).await,
         };
@@ -133,6 +139,7 @@ impl Gateway {
     }
 
     async fn serve(&mut self, wanted: &Intent) -> Result<()> {
+        self.ended = false;
         self.notice_offline_lowering();
         // First of all, and with nothing in front of it that can fail.
         self.lower_if_asked(wanted).await?;

@@ -1,0 +1,202 @@
+//! A house without Docker: an engine that says and does what a test wants, and a real journal in a directory of its own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use canaryd_engine::{
+    Engine, EngineError, EngineEvent, EngineInfo, ExecResult, GatewayContainer, GatewayPlan, Image, LogLine,
+    LogOptions, Observation, ObservedContainer, ObservedGateway, Removed, Result, RunState, SetPlan, Signal,
+};
+use canaryd_journal::{Journal, Opened};
+use canaryd_planner::Memory;
+use canaryd_rollout::{ComponentName, RolloutName, SetId};
+use futures::stream::{BoxStream, StreamExt};
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::bells::lock;
+use super::book::Book;
+use super::house::{Cell, Config, House};
+use super::store::Store;
+
+/// What runs, by a test's word.
+#[derive(Debug, Default)]
+pub(super) struct FakeEngine {
+    pub(super) containers: Mutex<Vec<ObservedContainer>>,
+    pub(super) gateways: Mutex<Vec<ObservedGateway>>,
+    /// Nobody answers.
+    pub(super) away: Mutex<bool>,
+    /// Whose gateway was to be removed, each time.
+    pub(super) removals: Mutex<Vec<String>>,
+}
+
+fn away<T>() -> Result<T> {
+    Err(EngineError::Unreachable { endpoint: "a test".to_owned(), why: "it is away".to_owned() })
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn info(&self) -> Result<EngineInfo> {
+        away()
+    }
+    async fn image(&self, _: &str) -> Result<Option<Image>> {
+        Ok(None)
+    }
+    async fn pull(&self, _: &str, _: Option<&str>, _: tokio::sync::watch::Sender<String>) -> Result<Image> {
+        away()
+    }
+    async fn tag_image(&self, _: &str, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn untag_image(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn observe(&self) -> Result<Observation> {
+        if *lock(&self.away) {
+            return away();
+        }
+        let (containers, gateways) = (lock(&self.containers).clone(), lock(&self.gateways).clone());
+        Ok(Observation { at: Timestamp::now(), containers, gateways })
+    }
+    async fn ensure_set(&self, _: &SetPlan) -> Result<()> {
+        away()
+    }
+    async fn remove_set(&self, _: &RolloutName, _: &SetId, _: Duration) -> Result<()> {
+        away()
+    }
+    async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecResult> {
+        away()
+    }
+    fn logs(&self, container: &str, _: LogOptions) -> BoxStream<'static, Result<LogLine>> {
+        let text = format!("a line of {container}");
+        futures::stream::once(async { Ok(LogLine { stderr: false, time: None, text }) }).boxed()
+    }
+    fn events(&self) -> BoxStream<'static, Result<EngineEvent>> {
+        futures::stream::pending().boxed()
+    }
+    async fn ensure_gateway(&self, _: &GatewayPlan) -> Result<GatewayContainer> {
+        away()
+    }
+    async fn remove_gateway(&self, rollout: &RolloutName, _: bool) -> Result<()> {
+        if *lock(&self.away) {
+            return away();
+        }
+        lock(&self.removals).push(rollout.to_string());
+        Ok(())
+    }
+    async fn signal(&self, _: &str, _: Option<i64>, _: Signal) -> Result<()> {
+        away()
+    }
+    async fn old_workers(&self, _: &str) -> Result<u32> {
+        Ok(0)
+    }
+    async fn gateway_logs(&self, _: &str, _: Option<Timestamp>) -> Result<String> {
+        Ok(String::new())
+    }
+    async fn remove_everything(&self) -> Result<Removed> {
+        away()
+    }
+    async fn free_memory(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A house and what it stands on.
+pub(super) struct Site {
+    pub(super) dir: TempDir,
+    pub(super) engine: Arc<FakeEngine>,
+    pub(super) house: Arc<House>,
+}
+
+impl Site {
+    pub(super) async fn new() -> Self {
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// On a state directory that may hold something.
+    pub(super) async fn on(dir: TempDir) -> Self {
+        let store = Store::open(dir.path()).unwrap();
+        let Opened { journal, epoch, instance } = Journal::open(dir.path()).await.unwrap();
+        let config = Config {
+            host: "a test".to_owned(),
+            watch: Vec::new(),
+            dry_run: false,
+            reach: crate::cli::ReachChoice::Direct,
+            instance,
+            epoch,
+            since: Timestamp::now(),
+            _scratch: None,
+        };
+        let engine = Arc::new(FakeEngine::default());
+        let book = Book::new(BTreeMap::new());
+        let stop = CancellationToken::new();
+        let seam: Arc<dyn Engine> = Arc::<FakeEngine>::clone(&engine);
+        let house = House::new(config, seam, journal, store, 4, book, stop);
+        Self { dir, engine, house }
+    }
+
+    pub(super) fn cell(&self, rollout: &str) -> Arc<Cell> {
+        self.house.cell_or_new(&name(rollout), Memory::default()).0
+    }
+
+    /// What the engine runs is seen by everybody.
+    pub(super) async fn look(&self) {
+        self.house.observer.look(self.house.engine.as_ref()).await;
+    }
+}
+
+pub(super) fn name(rollout: &str) -> RolloutName {
+    rollout.parse().unwrap()
+}
+
+/// A gateway that runs.
+pub(super) fn gateway(rollout: &str) -> ObservedGateway {
+    ObservedGateway {
+        rollout: name(rollout),
+        id: format!("{rollout}-gateway-id"),
+        name: format!("{rollout}-gateway"),
+        image_id: "sha256:0".to_owned(),
+        state: RunState::Running,
+        pid: None,
+        ops_port: None,
+        addr: None,
+        started_at: None,
+        spec_hash: String::new(),
+        exits: Vec::new(),
+        error: None,
+    }
+}
+
+/// A container of an app that has ended.
+pub(super) fn container(rollout: &str, revision: &str, set: u64) -> ObservedContainer {
+    ObservedContainer {
+        rollout: name(rollout),
+        component: ComponentName::app(),
+        set: SetId::nth(set),
+        revision: revision.parse().unwrap(),
+        ordinal: 1,
+        version: "v2".to_owned(),
+        id: format!("{rollout}-id"),
+        name: format!("{rollout}-app-{revision}-1"),
+        image_id: "sha256:0".to_owned(),
+        state: RunState::Exited,
+        docker_health: None,
+        started_at: None,
+        exits: Vec::new(),
+        addr: None,
+        pid: None,
+        error: None,
+    }
+}
+
+/// Waits until it is so.
+pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !so().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
