@@ -1,6 +1,7 @@
 //! The command line by its real binary: what each command does, refuses and says, and that it is done also when the daemon
 //! dies right after.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
 
 mod alone;
 mod dry;
@@ -8,6 +9,7 @@ mod keys;
 mod looking;
 mod setting;
 mod survival;
+mod unwritable;
 mod verbs;
 mod waiting;
 

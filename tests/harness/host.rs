@@ -13,6 +13,7 @@ use canaryd_rollout::RolloutName;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::disk::SmallDisk;
 use crate::docker::{Container, container_ids, containers, docker};
 use crate::manifest::Manifest;
 
@@ -21,6 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host under test. Dropping it stops the daemon and removes everything it started.
 pub struct Host {
+    /// Where the state is, if that has a disk of its own. Goes before the directory that it is mounted in.
+    disk: Option<SmallDisk>,
     dir: TempDir,
     daemon: Option<Child>,
     args: Vec<String>,
@@ -42,9 +45,28 @@ impl Host {
         fs::create_dir(dir.path().join("manifests")).expect("a directory");
         let args = args.iter().map(|a| (*a).to_owned()).collect();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.to_path_buf())).collect();
-        let mut host = Self { dir, daemon: None, args, env };
+        let mut host = Self { disk: None, dir, daemon: None, args, env };
         host.run().await;
         host
+    }
+
+    /// Starts a daemon whose state lies on a disk of this size (`16M`); `None` where only root may mount one.
+    pub async fn start_on_small_disk(size: &str) -> Option<Self> {
+        let dir = TempDir::with_prefix("canaryd-e2e-").expect("a temporary directory");
+        fs::create_dir(dir.path().join("manifests")).expect("a directory");
+        let disk = Some(SmallDisk::mount(&dir.path().join("state"), size)?);
+        let mut host = Self { disk, dir, daemon: None, args: Vec::new(), env: Vec::new() };
+        host.run().await;
+        Some(host)
+    }
+
+    /// The disk of its own.
+    ///
+    /// # Panics
+    /// It has none.
+    #[must_use]
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("started on a small disk")
     }
 
     /// A host on which the first version of this manifest serves.

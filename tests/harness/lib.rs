@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a measured figure is told to whoever runs the test")]
 
 mod deaths;
+mod disk;
 mod docker;
 mod ending;
 mod gateway;
@@ -17,6 +18,7 @@ mod scene;
 mod traffic;
 
 pub use deaths::Deaths;
+pub use disk::SmallDisk;
 pub use docker::{Container, container_ids, containers, docker, inspect};
 pub use gateway::{Drawn, Generation, assert_fair, weights};
 pub use host::{Host, PATIENCE, canaryd, load, remove_leftovers};

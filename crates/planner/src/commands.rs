@@ -20,7 +20,20 @@ impl Turn<'_> {
     /// Answers every command in the inbox; then what was done without the daemon.
     pub(crate) fn heed_commands(&mut self) -> Option<Did> {
         let mut did = None;
-        self.answer_all(|turn, command| turn.stale(command).map_or_else(|| turn.obey(command, &mut did), Err));
+        let trouble = self.world.journal_trouble.clone();
+        if trouble.is_none() {
+            let recorded = std::mem::take(&mut self.memory.unrecorded);
+            self.memory.inbox.splice(0..0, recorded);
+        }
+        for command in self.memory.unrecorded.clone() {
+            // It was answered, and goes on to have its effect.
+            let _ = self.obey(&command, &mut did);
+        }
+        self.answer_all(|turn, command| match (turn.stale(command), &trouble) {
+            (Some(refusal), _) => Err(refusal),
+            (None, None) => turn.obey(command, &mut did),
+            (None, Some(why)) => turn.obey_unrecorded(command, &mut did, why),
+        });
         did.or_else(|| self.heed_offline())
     }
 
@@ -104,6 +117,48 @@ impl Turn<'_> {
                 Ok("everything of this rollout is being stopped and removed".to_owned())
             }
         }
+    }
+
+    /// What is acknowledged is on disk first. Only what lowers a weight does not wait for that, and says so.
+    fn obey_unrecorded(&mut self, command: &Command, did: &mut Option<Did>, why: &str) -> Reply {
+        let off = self.can_abort() && !self.is_reverting();
+        let done = match &command.verb {
+            Verb::Abort | Verb::Rollback if off => {
+                let version = self.version();
+                self.abort(command, did)?;
+                format!("{version} goes to 0 % now and is stopped later")
+            }
+            Verb::Abort => return self.abort(command, did),
+            Verb::Rollback if self.is_reverting() => return self.abort(command, did),
+            Verb::Traffic { weight } if *weight < self.lowest() => {
+                self.traffic(command, *weight)?;
+                format!("{} goes to {weight} % now", self.version())
+            }
+            Verb::Advance
+            | Verb::Promote { .. }
+            | Verb::Pause
+            | Verb::Resume
+            | Verb::Undo
+            | Verb::Rollback
+            | Verb::Retry
+            | Verb::Restart
+            | Verb::Traffic { .. }
+            | Verb::Delete => {
+                return Err(format!(
+                    "the journal cannot be written: {why}; until that is mended a weight can be lowered (abort, rollback, traffic) and nothing else moves: say it again then"
+                ));
+            }
+        };
+        self.memory.unrecorded.push(command.clone());
+        Ok(format!(
+            "{done}, but this is not recorded: the journal cannot be written: {why}; it is recorded when that is mended, and if canaryd ends before, say it again"
+        ))
+    }
+
+    /// The share that the canary has for certain: what was granted may have been lowered since.
+    fn lowest(&self) -> Weight {
+        let live = self.world.gateway.live.as_ref().map(|live| live.intent.traffic.canary());
+        live.map_or(self.granted(), |live| live.min(self.granted()))
     }
 
     fn canary(&self) -> Result<String, String> {

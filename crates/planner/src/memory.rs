@@ -25,6 +25,9 @@ pub struct Memory {
     pub format: u32,
     /// Commands that were journalled and not yet planned.
     pub inbox: Vec<Command>,
+    /// Commands that were carried out and could not be journalled: recorded by the next plan that can be.
+    #[serde(default)]
+    pub(crate) unrecorded: Vec<Command>,
     /// When the last plan was made: accumulated time is measured from it.
     pub(crate) clock: Option<Timestamp>,
     /// The last valid manifest, without create bodies.
@@ -74,6 +77,7 @@ impl Default for Memory {
         Self {
             format: Self::FORMAT,
             inbox: Vec::new(),
+            unrecorded: Vec::new(),
             clock: None,
             manifest: None,
             asked: None,

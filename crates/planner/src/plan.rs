@@ -55,7 +55,7 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     turn.tend();
     turn.route();
     turn.ensure();
-    if world.journal_writable { turn.conclude_plan(did) } else { turn.lower_only(memory) }
+    if world.journal_trouble.is_none() { turn.conclude_plan(did) } else { turn.lower_only(memory) }
 }
 
 impl Turn<'_> {
@@ -104,7 +104,8 @@ impl Turn<'_> {
         crews.into_iter().any(leaving) || self.memory.retired.iter().any(going)
     }
 
-    /// The journal cannot be written: only lowerings run, and nothing is remembered.
+    /// The journal cannot be written: only lowerings run, and nothing is remembered. A command that lowers is kept
+    /// to be recorded when that is mended; every other one is answered, and gone.
     fn lower_only(mut self, before: &Memory) -> Plan {
         let why = "the journal cannot be written: only lowerings run, nothing is started or stopped".to_owned();
         self.waiting.insert(0, Waiting::Trouble { why });
@@ -114,6 +115,8 @@ impl Turn<'_> {
         let lowers = |a: &Action| a.route().zip(live.as_ref()).is_some_and(|(intent, live)| intent.lowers(live));
         let actions = self.actions.into_iter().filter(lowers).collect();
         let next_wake = Duration::from_secs(1);
-        Plan { actions, memory: before.clone(), report, events: Vec::new(), answers: Vec::new(), next_wake }
+        let Memory { inbox, unrecorded, .. } = self.memory;
+        let memory = Memory { inbox, unrecorded, ..before.clone() };
+        Plan { actions, memory, report, events: Vec::new(), answers: self.answers, next_wake }
     }
 }

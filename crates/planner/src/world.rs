@@ -26,8 +26,8 @@ pub struct World {
     pub slots: Slots,
     /// The container engine as a whole.
     pub engine: EngineView,
-    /// `false`: only lowering actions run, nothing is remembered.
-    pub journal_writable: bool,
+    /// Why the journal cannot be written now: only lowering actions run, nothing is remembered.
+    pub journal_trouble: Option<String>,
 }
 
 /// What the manifest asks for.

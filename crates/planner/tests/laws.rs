@@ -135,7 +135,7 @@ fn a_plan_of_a_plan_is_nothing_to_do() {
 fn abort_works(history: &[Event]) {
     let mut sim = live(history);
     sim.world.engine.unreachable = None;
-    sim.world.journal_writable = true;
+    sim.world.journal_trouble = None;
     let version = sim.production();
     let swapped =
         sim.memory.phase_name() == "promoting" && sim.last.iter().flat_map(|p| &p.report).all(|r| r.canary.is_none());
@@ -158,7 +158,7 @@ fn lowering_needs_no_journal(history: &[Event]) {
     let mut sim = live(history);
     heal(&mut sim);
     sim.tick();
-    sim.world.journal_writable = false;
+    sim.world.journal_trouble = Some("no space left".to_owned());
     sim.world.engine.unreachable = Some("gone".to_owned());
     sim.users.silent = None;
     sim.users.extra(500, 500);

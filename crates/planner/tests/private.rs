@@ -38,7 +38,7 @@ fn no_value_of_a_container_a_probe_or_a_snippet_is_remembered() {
         evidence: EvidenceView::default(),
         slots: Slots { may_move: true, may_start: true, ahead: Vec::new() },
         engine: EngineView::default(),
-        journal_writable: true,
+        journal_trouble: None,
     };
     let now = "2026-03-02T09:00:00Z".parse().unwrap();
     let first = plan(&Memory::default(), &world, now);

@@ -1,6 +1,7 @@
 //! What the API reads from and asks of the daemon.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,15 +16,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::bells::lock;
 use super::house::{Cell, House};
-use super::rollouts::{DISK_PATIENCE, severity_of};
+use super::rollouts::{DISK_PATIENCE, SLOW_DISK, in_full, severity_of};
 
 /// A plan follows a command within milliseconds; longer means that something is wrong.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// While the journal cannot be written no plan answers.
-const UNKEPT_ANSWER: Duration = Duration::from_millis(200);
-const UNKEPT: &str = "the journal cannot be written: if this takes a version off, its traffic is lowered now; everything \
-    else follows when the journal can be written again";
 
 /// The daemon as the API sees it.
 pub(crate) struct Desk(pub(crate) Arc<House>);
@@ -37,10 +33,10 @@ impl Control for Desk {
         if let Some(why) = house.observer.seen().unreachable {
             problems.push(format!("error: {why}"));
         }
-        if !house.can_write() {
-            problems.push(
-                "error: the journal cannot be written: weights can still be lowered, nothing else moves".to_owned(),
-            );
+        if let Some(why) = house.journal_trouble() {
+            problems.push(format!(
+                "error: the journal cannot be written: {why}; weights can still be lowered, nothing else moves"
+            ));
         }
         StatusPage {
             host: house.config.host.clone(),
@@ -78,19 +74,21 @@ impl Control for Desk {
         let (sender, answer) = oneshot::channel();
         lock(&cell.waiting).insert(command.id.clone(), sender);
         let id = command.id.clone();
-        take_in(house, &cell, command).await?;
+        let stored = take_in(house, &cell, command).await?;
         cell.bell.ring();
-        let patience = if house.can_write() { ANSWER } else { UNKEPT_ANSWER };
-        let answered = tokio::time::timeout(patience, answer).await;
+        let answered = tokio::time::timeout(ANSWER, answer).await;
         lock(&cell.waiting).remove(&id);
         match answered {
-            Err(_) if !house.can_write() => Ok(Answer { id, accepted: true, message: UNKEPT.to_owned() }),
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => {
+            Ok(Err(_)) if stored => {
                 Err("the daemon is stopping; the command is journalled and acts after the next start".to_owned())
             }
-            Err(_) => {
+            Err(_) if stored => {
                 Err("the command is journalled, but no plan took it up within 5 s; see `canaryd status`".to_owned())
+            }
+            Ok(Err(_)) | Err(_) => {
+                Err("the command is not journalled, and no plan took it up; see `canaryd status`, and say it again"
+                    .to_owned())
             }
         }
     }
@@ -122,21 +120,25 @@ impl Control for Desk {
     }
 }
 
-/// Journals a command before it is acknowledged. When the journal cannot be written the command still acts (taking a
-/// version off must not depend on a disk), and the answer of the plan says what is possible.
-async fn take_in(house: &House, cell: &Cell, command: Command) -> Result<(), String> {
+/// Journals a command before it is acknowledged; `false`: it could not be. The plan that takes it up then says so: what
+/// lowers a weight is done all the same (taking a version off must not depend on a disk), everything else is refused.
+async fn take_in(house: &House, cell: &Cell, command: Command) -> Result<bool, String> {
     let mut memory = cell.memory.lock().await;
     memory.inbox.push(command);
     let json = serde_json::to_string(&*memory).map_err(|e| e.to_string())?;
     let storing = house.journal.commit_command(cell.name.as_str(), json, jiff::Timestamp::now());
     let stored = tokio::time::timeout(DISK_PATIENCE, storing).await;
-    drop(memory);
-    match stored {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => house.set_writable(false, &error.to_string()),
-        Err(_) => house.set_writable(false, "the disk takes longer than 2 s"),
+    let trouble = match stored {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(in_full(error)),
+        Err(_) => Some(SLOW_DISK.to_owned()),
+    };
+    if trouble.is_some() {
+        // A slow disk may write it later, whatever it is answered.
+        cell.doubtful.store(true, Ordering::Relaxed);
     }
-    Ok(())
+    house.note_journal(trouble.as_deref());
+    Ok(trouble.is_none())
 }
 
 /// An event of the journal as people see it.

@@ -239,7 +239,7 @@ mod tests {
             evidence: EvidenceView::default(),
             slots: Slots::default(),
             engine: EngineView::default(),
-            journal_writable: true,
+            journal_trouble: None,
         }
     }
 

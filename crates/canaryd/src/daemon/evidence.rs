@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::bells::lock;
 use super::house::{Cell, House};
-use super::rollouts::DISK_PATIENCE;
+use super::rollouts::{DISK_PATIENCE, SLOW_DISK, in_full};
 
 /// Lines that one second takes at most from one log; more are read in the next second.
 const LINES: usize = 50_000;
@@ -169,7 +169,7 @@ async fn tick(house: &Arc<House>, at: Duration) {
     }
     // Judging goes on whatever the disk does.
     if tokio::time::timeout(DISK_PATIENCE, save(house, batch)).await.is_err() {
-        house.set_writable(false, "the disk takes longer than 2 s");
+        house.note_journal(Some(SLOW_DISK));
     }
 }
 
@@ -189,13 +189,13 @@ async fn save(house: &Arc<House>, batch: TickBatch) {
     }
     if !house.can_write() {
         if house.journal.writable().await {
-            house.set_writable(true, "");
+            house.note_journal(None);
         }
         return;
     }
     let empty = batch.offsets.is_empty() && batch.judges.is_empty() && batch.ticks.is_empty();
     if !empty && let Err(error) = house.journal.tick(batch).await {
-        house.set_writable(false, &error.to_string());
+        house.note_journal(Some(&in_full(error)));
     }
 }
 

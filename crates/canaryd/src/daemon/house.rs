@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use canaryd_engine::Engine;
@@ -50,7 +50,8 @@ pub(crate) struct House {
     pub(crate) config: Config,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) journal: Journal,
-    pub(crate) journal_writable: AtomicBool,
+    /// Why the journal cannot be written now.
+    journal_trouble: Mutex<Option<String>>,
     pub(crate) store: Store,
     pub(crate) observer: Observer,
     pub(crate) slots: SlotBook,
@@ -75,6 +76,8 @@ pub(crate) struct Cell {
     pub(crate) bell: Bell,
     /// Held while planning and committing, never while acting.
     pub(crate) memory: tokio::sync::Mutex<Memory>,
+    /// What was refused or given up may be in the journal all the same: the next plan that can be is written, news or not.
+    pub(crate) doubtful: AtomicBool,
     /// When the memory was last committed by a plan of this run.
     pub(crate) kept_at: Mutex<Option<std::time::Instant>>,
     pub(crate) wish: Mutex<Wish>,
@@ -123,7 +126,7 @@ impl House {
             config,
             engine,
             journal,
-            journal_writable: AtomicBool::new(true),
+            journal_trouble: Mutex::default(),
             store,
             observer: Observer::new(),
             slots: SlotBook::new(max_moving),
@@ -164,6 +167,7 @@ impl House {
             name: name.clone(),
             bell: Bell::default(),
             memory: tokio::sync::Mutex::new(memory),
+            doubtful: AtomicBool::new(false),
             kept_at: Mutex::default(),
             wish: Mutex::default(),
             gateway: GatewayPort::default(),
@@ -194,18 +198,23 @@ impl House {
     }
 
     pub(crate) fn can_write(&self) -> bool {
-        self.journal_writable.load(Ordering::Relaxed)
+        self.journal_trouble().is_none()
     }
 
-    /// Remembers whether the journal can be written; says so once when it changes.
-    pub(crate) fn set_writable(&self, writable: bool, why: &str) {
-        if self.journal_writable.swap(writable, Ordering::Relaxed) == writable {
-            return;
-        }
-        if writable {
-            tracing::info!("the journal can be written again; everything goes on");
-        } else {
-            tracing::error!(why, "the journal cannot be written: weights can still be lowered, nothing else moves");
+    /// Why the journal cannot be written now.
+    pub(crate) fn journal_trouble(&self) -> Option<String> {
+        lock(&self.journal_trouble).clone()
+    }
+
+    /// Remembers whether the journal can be written, or why not; says so once when it changes.
+    pub(crate) fn note_journal(&self, trouble: Option<&str>) {
+        let before = std::mem::replace(&mut *lock(&self.journal_trouble), trouble.map(str::to_owned));
+        match (before.is_some(), trouble) {
+            (false, None) | (true, Some(_)) => return,
+            (true, None) => tracing::info!("the journal can be written again; everything goes on"),
+            (false, Some(why)) => {
+                tracing::error!(why, "the journal cannot be written: weights can still be lowered, nothing else moves");
+            }
         }
         for cell in self.cells() {
             cell.bell.ring();

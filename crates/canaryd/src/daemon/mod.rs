@@ -5,6 +5,8 @@ mod book;
 #[cfg(test)]
 mod book_tests;
 mod control;
+#[cfg(test)]
+mod control_tests;
 mod drift;
 mod dry_run;
 mod evidence;

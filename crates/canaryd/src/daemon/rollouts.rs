@@ -1,9 +1,10 @@
 //! The reconcile of one rollout: observe, plan, commit, act. At most one runs at a time for a name; triggers merge.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use canaryd_journal::NewEvent;
+use canaryd_journal::{JournalError, NewEvent};
 use canaryd_planner::{Action, Event, Memory, Outcome, Plan, Report, Severity, Slots, Unmet, plan};
 use jiff::Timestamp;
 
@@ -20,6 +21,8 @@ const JOURNAL_PATIENCE: Duration = Duration::from_millis(150);
 const LOOK: Duration = Duration::from_secs(1);
 /// A disk that takes longer counts as one that cannot be written: a way off must not wait for it.
 pub(super) const DISK_PATIENCE: Duration = Duration::from_secs(2);
+/// What is said of it.
+pub(super) const SLOW_DISK: &str = "the disk takes longer than 2 s";
 /// A kill loses at most this much observed time.
 const CLOCK_KEPT_EVERY: Duration = Duration::from_secs(10);
 
@@ -107,7 +110,7 @@ async fn plan_and_commit(house: &Arc<House>, cell: &Arc<Cell>) -> Option<Plan> {
         && must_be_kept(cell, &memory, &decided)
         && let Err(why) = commit_in_time(house, cell, &decided).await
     {
-        house.set_writable(false, &why);
+        house.note_journal(Some(&why));
         let world = world_of(house, cell, &memory, slots);
         decided = plan(&memory, &world, Timestamp::now());
     }
@@ -162,13 +165,13 @@ async fn commit_in_time(house: &House, cell: &Cell, decided: &Plan) -> Result<()
         result = &mut committed => return result,
         () = tokio::time::sleep(JOURNAL_PATIENCE) => lower_now(cell, decided),
     }
-    let late = |_| Err("the disk takes longer than 2 s".to_owned());
+    let late = |_| Err(SLOW_DISK.to_owned());
     tokio::time::timeout(DISK_PATIENCE, committed).await.unwrap_or_else(late)
 }
 
 /// Observed time alone is kept every ten seconds (docs/adr/0002); everything else before it acts.
 fn must_be_kept(cell: &Cell, before: &Memory, decided: &Plan) -> bool {
-    let news = !decided.events.is_empty() || !decided.answers.is_empty();
+    let news = !decided.events.is_empty() || !decided.answers.is_empty() || cell.doubtful.load(Ordering::Relaxed);
     if news || decided.memory.without_clock() != before.without_clock() {
         return true;
     }
@@ -178,10 +181,18 @@ fn must_be_kept(cell: &Cell, before: &Memory, decided: &Plan) -> bool {
 
 async fn commit(house: &House, cell: &Cell, decided: &Plan) -> Result<(), String> {
     let json = serde_json::to_string(&decided.memory).map_err(|e| e.to_string())?;
+    // What takes too long may still be written later.
+    cell.doubtful.store(true, Ordering::Relaxed);
     let events = decided.events.iter().map(new_event).collect();
-    house.journal.commit_plan(cell.name.as_str(), json, events, Timestamp::now()).await.map_err(|e| e.to_string())?;
+    house.journal.commit_plan(cell.name.as_str(), json, events, Timestamp::now()).await.map_err(in_full)?;
+    cell.doubtful.store(false, Ordering::Relaxed);
     *lock(&cell.kept_at) = Some(Instant::now());
     Ok(())
+}
+
+/// With what is behind it.
+pub(super) fn in_full(error: JournalError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn new_event(event: &Event) -> NewEvent {

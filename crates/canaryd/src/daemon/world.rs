@@ -29,7 +29,7 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
             troubles: cell.sets.troubles(),
             busy: lock(&cell.wish).pulling.clone(),
         },
-        journal_writable: house.can_write(),
+        journal_trouble: house.journal_trouble(),
     }
 }
 

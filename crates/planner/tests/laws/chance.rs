@@ -185,9 +185,7 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
     match event {
         Event::Wait(seconds) => sim.advance(*seconds),
         Event::Apply(n) => sim.apply(&format!("v{n}")),
-        Event::Say(verb) if sim.world.journal_writable => drop(sim.say(verb.clone())),
-        // refused: it could not be journalled
-        Event::Say(_) => {}
+        Event::Say(verb) => drop(sim.say(verb.clone())),
         Event::Exit { canary, cause, oom } => {
             let now = sim.now;
             if let Some((set, ordinal)) = some_replica(sim, *canary) {
@@ -215,7 +213,7 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
         Event::Unreadable => sim.world.desired = Desired::Unknown,
         Event::Silent(silent) => sim.users.silent = silent.then(|| (sim.now, "unreadable".to_owned())),
         Event::Engine(answers) => sim.world.engine.unreachable = (!answers).then(|| "gone".to_owned()),
-        Event::Journal(writable) => sim.world.journal_writable = *writable,
+        Event::Journal(writable) => sim.world.journal_trouble = (!writable).then(|| "no space left".to_owned()),
         Event::Gateway { refuses, delay } => {
             sim.nginx.problem = refuses.then(|| "refused".to_owned());
             sim.nginx.delay = Duration::from_secs(*delay);
@@ -264,7 +262,7 @@ pub(crate) fn heal(sim: &mut Sim) {
     sim.docker.ill.clear();
     sim.users.silent = None;
     sim.world.engine.unreachable = None;
-    sim.world.journal_writable = true;
+    sim.world.journal_trouble = None;
     (sim.world.slots.may_move, sim.world.slots.may_start) = (true, true);
     (sim.nginx.problem, sim.nginx.delay, sim.nginx.old_workers) = (None, Duration::ZERO, 0);
     sim.image(ImageState::Present { id: "sha256:1".to_owned() });

@@ -20,6 +20,8 @@ pub struct Nginx {
     pub old_workers: u32,
     pub problem: Option<String>,
     pub lowered_offline: bool,
+    /// What is live is the twin of this intent.
+    twin_of: Option<u64>,
 }
 
 impl Nginx {
@@ -31,7 +33,9 @@ impl Nginx {
         self.asked = Some((due, intent.clone()));
         let lowers = self.live.as_ref().is_some_and(|l| intent.lowers(&l.intent));
         if lowers {
+            let lowered = self.live.as_ref().map(|live| live.intent.seq);
             self.make_live(intent.clone(), now);
+            self.twin_of = lowered.filter(|_| intent.traffic.canary() == Weight::ZERO);
         }
         self.follow(now);
     }
@@ -55,6 +59,7 @@ impl Nginx {
         }
         let generation = format!("1.{}", intent.seq);
         self.lowered_offline = false;
+        self.twin_of = None;
         self.live = Some(Live { intent, generation, since: now });
     }
 
@@ -64,6 +69,13 @@ impl Nginx {
         self.lowered_offline = live.intent.traffic.canary() > Weight::ZERO;
         live.intent.traffic = Traffic::PRODUCTION;
         self.asked = None;
+    }
+
+    /// The gateway is found at the twin of the very intent that the journal knows: nobody could write down that it was
+    /// lowered.
+    pub fn wake(&mut self, known: Option<&Intent>) {
+        let weighty = known.filter(|known| known.traffic.canary() > Weight::ZERO);
+        self.lowered_offline |= weighty.is_some_and(|known| self.twin_of == Some(known.seq));
     }
 
     pub fn remove(&mut self) {

@@ -61,6 +61,11 @@ impl Laws {
         plan.memory.phase_name().clone_into(&mut self.phase);
     }
 
+    /// After a kill only what the journal holds was ever asked for.
+    pub fn wake(&mut self, known: Option<&Intent>) {
+        self.asked = known.cloned();
+    }
+
     fn news(&mut self, before: &Memory, world: &World, plan: &Plan) {
         for answer in plan.answers.iter().filter(|a| a.accepted) {
             let verb = before.inbox.iter().find(|c| c.id == answer.id).map(|c| &c.verb);
@@ -78,7 +83,7 @@ impl Laws {
             self.daring = false;
             self.fallen = None;
         }
-        if !world.journal_writable {
+        if world.journal_trouble.is_some() {
             return; // said again when it can be remembered
         }
         let outcome = plan.report.as_ref().and_then(|r| r.outcome.clone());
@@ -133,7 +138,7 @@ impl Laws {
     }
 
     fn note_falls(&mut self, world: &World, plan: &Plan) {
-        if plan.events.iter().any(|e| e.kind == "crash") && world.journal_writable {
+        if plan.events.iter().any(|e| e.kind == "crash") && world.journal_trouble.is_none() {
             let weight = self.asked.as_ref().map_or(Weight::ZERO, |a| share(a, Lane::Canary));
             assert_eq!(weight, Weight::ZERO, "law 2: an exit takes the lane to 0 % in the very plan that sees it");
             self.fallen = plan.memory.canary_set();
@@ -238,7 +243,7 @@ fn capacity_comes_first(intent: &Intent, world: &World, before: &Memory) {
 
 /// Law 11.
 fn without_a_journal_only_lowerings_run(before: &Memory, world: &World, plan: &Plan) {
-    if world.journal_writable {
+    if world.journal_trouble.is_none() {
         return;
     }
     for action in &plan.actions {

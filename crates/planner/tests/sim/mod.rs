@@ -43,6 +43,8 @@ pub const DAWN: &str = "2026-03-02T09:00:00Z";
 )]
 pub struct Sim {
     pub memory: Memory,
+    /// What the journal holds: all that is left of the memory after a kill.
+    disk: Memory,
     pub world: World,
     pub now: Timestamp,
     pub last: Option<Plan>,
@@ -77,10 +79,11 @@ impl Sim {
             evidence: EvidenceView::default(),
             slots: Slots { may_move: true, may_start: true, ahead: Vec::new() },
             engine: EngineView::default(),
-            journal_writable: true,
+            journal_trouble: None,
         };
         Self {
             memory: Memory::default(),
+            disk: Memory::default(),
             world,
             now: DAWN.parse().unwrap(),
             last: None,
@@ -142,6 +145,9 @@ impl Sim {
         let id = format!("c{}", self.commands);
         let actor = "mina".to_owned();
         self.memory.inbox.push(Command { id: id.clone(), actor, comment, at: self.now, expected: None, verb });
+        if self.world.journal_trouble.is_none() {
+            self.disk = self.memory.clone();
+        }
         id
     }
 
@@ -167,8 +173,9 @@ impl Sim {
         self.blind = self.waking;
         self.laws.heed(&self.memory, &self.world, &plan, self.now, &self.docker);
         self.tell(&plan);
-        if self.world.journal_writable {
-            self.memory = plan.memory.clone();
+        self.memory = plan.memory.clone();
+        if self.world.journal_trouble.is_none() {
+            self.disk = self.memory.clone();
         }
         let in_force = match &self.world.desired {
             Desired::Ready(rollout) => rollout,
@@ -183,6 +190,9 @@ impl Sim {
         self.waking = spared.is_some();
         if self.waking {
             self.told("canaryd is killed and starts again");
+            self.memory = self.disk.clone();
+            self.nginx.wake(self.memory.asked());
+            self.laws.wake(self.memory.asked());
         }
         self.tell_traffic(before.as_ref());
         self.last = Some(plan);

@@ -47,8 +47,8 @@ fn around(sim: &mut Sim, words: &[&str]) {
     match words {
         ["engine", "gone"] => sim.world.engine.unreachable = Some("connection refused".to_owned()),
         ["engine", "back"] => sim.world.engine.unreachable = None,
-        ["journal", "full"] => sim.world.journal_writable = false,
-        ["journal", "writable"] => sim.world.journal_writable = true,
+        ["journal", "full"] => sim.world.journal_trouble = Some("no space left".to_owned()),
+        ["journal", "writable"] => sim.world.journal_trouble = None,
         ["slots", "taken", "by", who] => {
             (sim.world.slots.may_move, sim.world.slots.may_start) = (false, false);
             sim.world.slots.ahead = vec![who.parse().unwrap()];

@@ -1,0 +1,76 @@
+//! Commands while the journal cannot be written: another program has locked the database.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use canaryd_cockpit::Control;
+use canaryd_planner::{Answer, Command, Verb};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::control::Desk;
+use super::fake::{Site, name};
+use super::rollouts;
+
+fn said(id: &str, verb: Verb) -> Command {
+    let actor = "mina (uid 1000)".to_owned();
+    Command { id: id.to_owned(), actor, comment: None, at: Timestamp::now(), expected: None, verb }
+}
+
+impl Site {
+    async fn say(&self, id: &str, verb: Verb) -> Answer {
+        Desk(Arc::clone(&self.house)).command(&name("shop"), said(id, verb)).await.unwrap()
+    }
+
+    fn lock_journal(&self) -> Connection {
+        let locked = Connection::open(self.house.journal.path()).unwrap();
+        locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+        locked
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_cannot_be_journalled_is_refused_with_the_reason_and_never_acts_later() {
+    let site = Site::new().await;
+    let cell = site.cell("shop");
+    let running = tokio::spawn(rollouts::run(Arc::clone(&site.house), Arc::clone(&cell)));
+    let locked = site.lock_journal();
+    for (id, verb) in [("1", Verb::Pause), ("2", Verb::Delete), ("3", Verb::Retry), ("4", Verb::Restart)] {
+        let answer = site.say(id, verb).await;
+        assert!(!answer.accepted, "{}", answer.message);
+        for word in ["the journal cannot be written", "journal.db", "locked", "abort", "say it again"] {
+            assert!(answer.message.contains(word), "{word:?} is not said: {}", answer.message);
+        }
+    }
+    assert!(cell.memory.lock().await.inbox.is_empty(), "what was refused is forgotten");
+    let problems = Desk(Arc::clone(&site.house)).status().await.problems;
+    assert!(
+        problems.iter().any(|p| p.contains("the journal cannot be written") && p.contains("locked")),
+        "{problems:?}"
+    );
+    locked.execute_batch("ROLLBACK").unwrap();
+    drop(locked);
+    let answer = site.say("5", Verb::Pause).await;
+    assert!(!answer.accepted && answer.message.contains("nothing moves"), "as ever: {}", answer.message);
+    let kept = site.house.journal.memory("shop").await.unwrap().expect("it is journalled");
+    assert!(kept.contains("\"5\"") && !kept.contains("\"delete\""), "{kept}");
+    assert!(site.house.can_write() && !cell.doubtful.load(Ordering::Relaxed));
+    running.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_may_hold_what_was_refused_is_written_anew_though_there_is_no_news() {
+    let site = Site::new().await;
+    let cell = site.cell("shop");
+    // As a slow disk leaves it: refused to the person, and written all the same.
+    let refused = serde_json::to_string(&said("1", Verb::Delete)).unwrap();
+    let json = serde_json::to_string(&*cell.memory.lock().await).unwrap();
+    let json = json.replace("\"inbox\":[]", &format!("\"inbox\":[{refused}]"));
+    site.house.journal.commit_command("shop", json, Timestamp::now()).await.unwrap();
+    cell.doubtful.store(true, Ordering::Relaxed);
+    let running = tokio::spawn(rollouts::run(Arc::clone(&site.house), Arc::clone(&cell)));
+    let journal = &site.house.journal;
+    let is_clean = async || !journal.memory("shop").await.unwrap().unwrap().contains("delete");
+    super::fake::until("the journal says what holds", is_clean).await;
+    running.abort();
+}
