@@ -154,6 +154,9 @@ async fn what_waits_for_a_person_ends_with_3_and_the_command_that_goes_on() {
         assert!(said.contains("not decided after 1s; it goes on"), "{verb}: {said}");
     }
     assert!(yes(&host, &["status", name]).await.contains("canaryd advance gate-person"));
+    let plan = host.manifests().join("person.yaml").display().to_string();
+    let said = yes(&host, &["plan", &plan]).await;
+    assert!(said.contains("there is no traffic at present"), "canaryd's own questions are none: {said}");
     yes(&host, &["resume", name]).await;
     yes(&host, &["traffic", name, "20"]).await;
     let said = no(&host, 3, &["wait", name]).await;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use canaryd_gateway::AccessLine;
+use canaryd_gateway::{AccessLine, Route};
 use canaryd_journal::{TickBatch, TickRow};
 use canaryd_planner::{EvidenceView, Memory};
 use canaryd_rollout::{CheckKind, Rollout, SetId};
@@ -40,6 +40,15 @@ pub(crate) struct Evidence {
     stub: Option<(u64, u64)>,
     read_at: Option<Timestamp>,
     silent: Option<(Timestamp, String)>,
+}
+
+/// Whether the split decides about it: canaryd's own questions are no traffic that a stage could wait for, nor is what a
+/// rule sent to a lane.
+fn is_of_users(route: Route) -> bool {
+    match route {
+        Route::Drawn(_) | Route::Nobody => true,
+        Route::Ruled(_) | Route::Ops => false,
+    }
 }
 
 /// What the planner is told.
@@ -242,7 +251,7 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
     let mut tick = Tick { second: now.as_second(), ..Tick::default() };
     let mut samples = Vec::new();
     for line in &lines {
-        held.rate.add(now.as_second(), 1);
+        held.rate.add(now.as_second(), u64::from(is_of_users(line.route)));
         for attempt in evidence(line, &owners, slow) {
             tick.add(&attempt);
             samples.extend(held.sample(&attempt).filter(|_| held.is_of_now(line)));
