@@ -149,7 +149,7 @@ async fn cuts(host: &Host, manifest: &Manifest) {
     assert_eq!(anew["command"], "docker rm -f gate-look-gateway");
     assert!(anew["connections"].as_u64().is_some_and(|n| n >= 1), "{anew}");
     let text = yes(host, &["plan", &path]).await.split_whitespace().collect::<Vec<_>>().join(" ");
-    for word in ["still open 5m after each are cut; 1 are open now", "nobody is answered for some seconds"] {
+    for word in ["still open 5m after a change are cut; 1 is open now", "nobody is answered for a second or two"] {
         assert!(text.contains(word), "{word:?}: {text}");
     }
 }

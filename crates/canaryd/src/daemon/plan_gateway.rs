@@ -83,23 +83,25 @@ pub(super) fn notes(cut: Option<&PlanConnections>, anew: Option<&PlanReplacement
         let after = fmt::duration(Duration::try_from_secs_f64(cut.cut_after).unwrap_or_default());
         let now = match cut.open {
             Some(0) => "none is open now".to_owned(),
+            Some(1) => "1 is open now".to_owned(),
             Some(n) => format!("{n} are open now"),
             None => "how many are open now is not known: the gateway does not answer".to_owned(),
         };
         format!(
-            "{} times the gateway changes (each weight, then the swap into production): WebSockets, streams and answers \
-             still open {after} after each are cut; {now}",
+            "the gateway's configuration changes {} times (each weight, then the swap into production): WebSockets, \
+             streams and answers still open {after} after a change are cut; {now}",
             cut.changes
         )
     });
     let anew = anew.map(|anew| {
         let cut = match anew.connections {
+            Some(0) | None => String::new(),
+            Some(1) => "its 1 open connection is cut and ".to_owned(),
             Some(n) => format!("its {n} open connections are cut and "),
-            None => String::new(),
         };
         format!(
             "gateway: {}; that counts only when its container is made anew: {} (with the daemon running and nothing \
-             moving; {cut}nobody is answered for some seconds)",
+             moving; {cut}nobody is answered for a second or two)",
             anew.changes.join(", "),
             anew.command
         )
@@ -116,7 +118,7 @@ mod tests {
         let cut = |open| PlanConnections { open, changes: 5, cut_after: 300.0 };
         let said = |open| notes(Some(&cut(open)), None).remove(0);
         assert!(
-            said(Some(17)).starts_with("5 times") && said(Some(17)).ends_with("after each are cut; 17 are open now")
+            said(Some(17)).contains(" 5 times") && said(Some(17)).ends_with("after a change are cut; 17 are open now")
         );
         assert!(said(Some(0)).ends_with("none is open now"));
         assert!(said(None).contains("is not known: the gateway does not answer"));
