@@ -246,6 +246,23 @@ async fn a_stop_of_the_daemon_ends_open_streams_and_the_server() {
 }
 
 #[tokio::test]
+async fn who_comes_back_after_a_restart_misses_no_event_and_gets_none_twice() {
+    let fake = Fake::new();
+    let (served, client) = served(&fake).await;
+    let mut stream = client.follow(&shop(), Some(4)).await.unwrap();
+    assert_eq!(describe(&soon(stream.next()).await.unwrap().unwrap()), "number 5");
+    served.shutdown.cancel();
+    soon(served.server).await.unwrap();
+    fake.events.lock().unwrap().push(event(6));
+    let listener = bind(&served.socket).await.unwrap();
+    let again = tokio::spawn(serve(listener, Arc::clone(&fake) as Arc<dyn Control>, CancellationToken::new()));
+    let mut stream = client.follow(&shop(), Some(5)).await.unwrap();
+    assert_eq!(describe(&soon(stream.next()).await.unwrap().unwrap()), "number 6");
+    assert_eq!(describe(&soon(stream.next()).await.unwrap().unwrap()), "v1 serves all");
+    again.abort();
+}
+
+#[tokio::test]
 async fn log_lines_arrive_with_their_source_and_so_does_the_reason_of_an_end() {
     let (_served, client) = served(&Fake::new()).await;
     let query = LogQuery { lane: Some(Lane::Canary), follow: true, tail: Some(7), gateway: false };
