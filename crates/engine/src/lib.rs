@@ -25,7 +25,7 @@ pub use gateway::{Bind, GatewayContainer, GatewayPlan, PublishedPort, Signal};
 pub use image::Image;
 pub use observation::{
     DockerHealth, EngineEvent, EventKind, ExitCause, Observation, ObservedContainer, ObservedExit, ObservedGateway,
-    RunState,
+    RunState, Unseen,
 };
 pub use output::{ExecResult, LogLine, LogOptions};
 pub use plan::SetPlan;

@@ -51,6 +51,8 @@ pub struct ObservedContainer {
     pub pid: Option<i64>,
     /// What Docker says about a start that failed.
     pub error: Option<String>,
+    /// `Some`: it exists and could not be inspected.
+    pub unseen: Option<Unseen>,
 }
 
 /// One gateway container.
@@ -80,6 +82,20 @@ pub struct ObservedGateway {
     pub exits: Vec<ObservedExit>,
     /// What Docker says about a start that failed.
     pub error: Option<String>,
+    /// `Some`: it exists and could not be inspected.
+    pub unseen: Option<Unseen>,
+}
+
+/// Why a container could not be inspected. What the list of containers says of it (whether it runs, what its health check
+/// says) is fresh; all else is what was last known, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// Since when.
+    pub since: Timestamp,
+    /// What was answered, if anything.
+    pub why: String,
+    /// When it was last inspected.
+    pub inspected: Option<Timestamp>,
 }
 
 /// Whether a container runs.

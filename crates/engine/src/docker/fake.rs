@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) changes: Vec<String>,
     /// Answers in place of the real one, by the beginning of `METHOD /path`.
     pub(super) faults: Vec<(String, u16, String)>,
+    /// Calls that are never answered, by the beginning of `METHOD /path`.
+    pub(super) hangs: Vec<String>,
     /// The registry header of the latest pull.
     pub(super) registry_auth: Option<String>,
     next: u32,
@@ -66,8 +68,11 @@ async fn serve(state: Shared, request: Request<Incoming>) -> Result<Response<Ful
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut state = state.lock().unwrap();
     let call = format!("{} {}", head.method, head.uri.path());
+    if state.lock().unwrap().hangs.iter().any(|begin| call.starts_with(begin)) {
+        std::future::pending::<()>().await;
+    }
+    let mut state = state.lock().unwrap();
     if head.method != hyper::Method::GET {
         state.changes.push(call.clone());
     }
@@ -153,5 +158,6 @@ impl State {
 }
 
 fn summary(id: &str, c: &Value) -> Value {
-    json!({ "Id": id, "Names": [c["Name"]], "Labels": c["Config"]["Labels"], "State": c["State"]["Status"], "Status": "", "NetworkSettings": c["NetworkSettings"] })
+    let health = c["State"]["Health"]["Status"].as_str().map(|h| format!("Up 2 minutes ({h})")).unwrap_or_default();
+    json!({ "Id": id, "Names": [c["Name"]], "ImageID": c["Image"], "Labels": c["Config"]["Labels"], "State": c["State"]["Status"], "Status": health, "NetworkSettings": c["NetworkSettings"] })
 }

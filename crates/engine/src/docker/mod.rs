@@ -33,6 +33,7 @@ mod gateways;
 mod host;
 mod images;
 mod labels;
+mod look;
 mod networks;
 mod observe;
 mod output;
@@ -92,7 +93,8 @@ struct Inner {
     book: Mutex<exits::ExitBook>,
     /// Held while an address is chosen and until its container exists.
     atlas: tokio::sync::Mutex<networks::Atlas>,
-    cache: Mutex<HashMap<String, observe::Cached>>,
+    /// What was last known of each container.
+    cache: Mutex<HashMap<String, look::Known>>,
     /// Process ids of gateways, so that they can be signalled while the engine does not answer.
     masters: Mutex<HashMap<String, i64>>,
 }
@@ -179,7 +181,7 @@ impl Inner {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cache(&self) -> MutexGuard<'_, HashMap<String, observe::Cached>> {
+    fn cache(&self) -> MutexGuard<'_, HashMap<String, look::Known>> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,10 +1,12 @@
-//! One look at everything of this instance: one list, and an inspection of each container that may have changed.
+//! One look at everything of this instance: one list, and an inspection of each container that may have changed. What one
+//! container does not answer is no reason to know nothing of the others.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as Status, ContainerSummary, HealthStatusEnum,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as Status, HealthStatusEnum,
     RestartPolicyNameEnum as Policy,
 };
 use futures::StreamExt;
@@ -13,6 +15,7 @@ use jiff::Timestamp;
 
 use super::exits::Seen;
 use super::labels::{self, Identity};
+use super::look::Look;
 use super::networks::fixed_address;
 use super::sets::{endpoints, name, pid, policy, status};
 use super::{Inner, gateways};
@@ -24,28 +27,21 @@ const AT_ONCE: usize = 8;
 /// Longest output of a health check that is passed on, in characters.
 const SHORT: usize = 300;
 
-/// An inspection, and the state in words for which it holds.
-#[derive(Debug, Clone)]
-pub(super) struct Cached {
-    status: String,
-    found: ContainerInspectResponse,
-}
-
 impl Inner {
-    pub(super) async fn observe(&self) -> Result<Observation> {
+    pub(super) async fn observe(self: &Arc<Self>) -> Result<Observation> {
         let at = Timestamp::now();
         let list = self.list(labels::filter(&self.options.instance)).await?;
         let looks = stream::iter(list).map(|(identity, summary)| async move {
-            let found = self.look(&summary).await?;
-            Ok::<_, crate::EngineError>(found.map(|found| (identity, found)))
+            let look = self.look(&summary).await?;
+            Ok::<_, crate::EngineError>(look.map(|look| (identity, look)))
         });
-        let looked: Vec<_> = looks.buffered(AT_ONCE).collect().await;
+        let looked: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
         let mut observation = Observation { at, containers: Vec::new(), gateways: Vec::new() };
         let mut ids = Vec::new();
         for look in looked {
-            let Some((identity, found)) = look? else { continue };
-            ids.push(found.id.clone().unwrap_or_default());
-            self.enter(&mut observation, identity, &found);
+            let Some((identity, look)) = look? else { continue };
+            ids.push(look.found.id.clone().unwrap_or_default());
+            self.enter(&mut observation, identity, look);
         }
         self.book().retain(|id| ids.iter().any(|i| i == id));
         self.cache().retain(|id, _| ids.contains(id));
@@ -54,26 +50,16 @@ impl Inner {
         Ok(observation)
     }
 
-    /// Only what has ended a while ago is not inspected again: whatever runs can change without its entry in the list changing.
-    async fn look(&self, summary: &ContainerSummary) -> Result<Option<ContainerInspectResponse>> {
-        let (id, status) = (summary.id.clone().unwrap_or_default(), summary.status.clone().unwrap_or_default());
-        let settled = status.starts_with("Exited") && !status.contains("second");
-        if settled && let Some(cached) = self.cache().get(&id).filter(|c| c.status == status) {
-            return Ok(Some(cached.found.clone()));
-        }
-        let found = self.inspect(&id).await?;
-        if let Some(found) = found.as_ref().filter(|_| settled) {
-            self.cache().insert(id, Cached { status, found: found.clone() });
-        }
-        Ok(found)
-    }
-
-    fn enter(&self, observation: &mut Observation, identity: Identity, found: &ContainerInspectResponse) {
+    fn enter(&self, observation: &mut Observation, identity: Identity, look: Look) {
+        let Look { found, unseen } = look;
+        let found = &found;
         let id = found.id.clone().unwrap_or_default();
         let kin = Some(kin(&identity));
         let exits = {
             let mut book = self.book();
-            book.seen(&seen(&id, kin, found));
+            if unseen.is_none() {
+                book.seen(&seen(&id, kin, found));
+            }
             book.exits(&id)
         };
         let addr = own_address(&identity, found);
@@ -97,6 +83,7 @@ impl Inner {
                 addr,
                 pid,
                 error,
+                unseen,
             }),
             Identity::Gateway { rollout, spec_hash } => {
                 if let Some(pid) = pid {
@@ -116,6 +103,7 @@ impl Inner {
                     spec_hash,
                     exits,
                     error,
+                    unseen,
                 };
                 observation.gateways.push(gateway);
             }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::fake::{self, Shared};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::observation::{DockerHealth, Observation, ObservedContainer, RunState};
 use crate::plan::SetPlan;
 
 fn plan(container: Container) -> SetPlan {
@@ -171,4 +172,78 @@ async fn credentials_leave_in_the_alphabet_that_docker_reads() {
         .await;
     let header = state.lock().unwrap().registry_auth.clone().unwrap();
     assert!(!header.contains(['+', '/']) && header.contains(['-', '_']), "{header}");
+}
+
+fn replica(observation: &Observation, ordinal: u32) -> &ObservedContainer {
+    observation.containers.iter().find(|c| c.ordinal == ordinal).unwrap()
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_be_inspected_hides_no_other_and_is_not_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    engine.ensure_set(&plan(Container::default())).await.unwrap();
+    let before = engine.observe().await.unwrap();
+    assert!(before.containers.iter().all(|c| c.unseen.is_none()));
+    state.lock().unwrap().hangs.push("GET /containers/c1/json".to_owned());
+    let began = tokio::time::Instant::now();
+    let sick = engine.observe().await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(1900), "shorter than a call may take: {:?}", began.elapsed());
+    assert_eq!(replica(&sick, 2), replica(&before, 2), "the other one is seen as ever");
+    let unseen = replica(&sick, 1).unseen.clone().unwrap();
+    assert!(unseen.why.contains("no answer") && unseen.inspected.is_some(), "{unseen:?}");
+    let known = ObservedContainer { unseen: None, ..replica(&sick, 1).clone() };
+    assert_eq!(&known, replica(&before, 1), "what was last known of it counts");
+    let again = tokio::time::Instant::now();
+    let since = engine.observe().await.unwrap().containers[0].unseen.clone().unwrap().since;
+    assert!(again.elapsed() < Duration::from_millis(900), "who is late delays no later look: {:?}", again.elapsed());
+    assert_eq!(since, unseen.since);
+}
+
+#[tokio::test]
+async fn a_container_that_was_never_inspected_is_entered_by_what_the_list_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    engine.ensure_set(&plan(Container::default())).await.unwrap();
+    let address = state.lock().unwrap().containers["c2"]["NetworkSettings"]["Networks"]["canaryd-shop"]["IPAMConfig"]
+        ["IPv4Address"]
+        .clone();
+    {
+        let mut state = state.lock().unwrap();
+        state.containers.get_mut("c2").unwrap()["State"]["Health"] = json!({ "Status": "unhealthy" });
+        state.faults.push(("GET /containers/c2/json".to_owned(), 500, "layer does not exist".to_owned()));
+    }
+    let seen = engine.observe().await.unwrap();
+    let sick = replica(&seen, 2);
+    let unseen = sick.unseen.clone().unwrap();
+    assert!(unseen.why.contains("layer does not exist") && unseen.inspected.is_none(), "{unseen:?}");
+    assert_eq!((sick.state, sick.name.as_str()), (RunState::Running, "shop-app-0123456789-2"));
+    assert_eq!(sick.addr.map(|a| json!(a)), Some(address));
+    assert_eq!((sick.started_at, &sick.docker_health), (None, &Some(DockerHealth::Unhealthy { last: String::new() })));
+    assert!(replica(&seen, 1).unseen.is_none());
+}
+
+#[tokio::test]
+async fn a_container_that_answers_again_is_seen_again_and_one_that_went_meanwhile_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    engine.ensure_set(&plan(Container::default())).await.unwrap();
+    state.lock().unwrap().faults.push(("GET /containers/c".to_owned(), 500, "busy".to_owned()));
+    assert!(engine.observe().await.unwrap().containers.iter().all(|c| c.unseen.is_some()));
+    {
+        let mut state = state.lock().unwrap();
+        state.faults.clear();
+        state.containers.remove("c2");
+    }
+    let seen = async || {
+        loop {
+            let seen = engine.observe().await.unwrap();
+            if seen.containers.iter().all(|c| c.unseen.is_none()) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(10), seen()).await.unwrap();
+    assert_eq!(seen.containers.iter().map(|c| c.ordinal).collect::<Vec<_>>(), [1]);
 }
