@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use canaryd_engine::{
-    Bind, DockerEngine, DockerOptions, Engine, EngineError, EventKind, ExitCause, GatewayPlan, LogOptions,
+    Bind, DockerEngine, DockerOptions, Engine, EngineError, EventKind, ExitCause, Fault, GatewayPlan, LogOptions,
     ObservedContainer, PublishedPort, RunState, SetPlan, Signal,
 };
 use canaryd_rollout::{
@@ -304,7 +304,7 @@ async fn output_and_commands_inside_are_read() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_says_why_and_is_final() {
+async fn what_cannot_be_started_says_why_and_whose_fault_it_is() {
     let house = House::build().await;
     let mut plan = house.plan(&["serve"]);
     plan.component.container.networks = vec!["no-such-network".to_owned()];
@@ -327,8 +327,8 @@ async fn what_cannot_be_started_says_why_and_is_final() {
     let taken = house.engine.ensure_set(&house.plan(&["serve"])).await.unwrap_err();
     quiet(&["rm", "-f", &foreign]);
     assert!(matches!(&taken, EngineError::NameTaken { name: theirs, .. } if *theirs == name), "{taken}");
-    for error in [lost, nope, image, taken] {
-        assert!(error.is_final(), "{error}");
+    for (error, fault) in [(lost, Fault::Host), (nope, Fault::Asked), (image, Fault::Asked), (taken, Fault::Host)] {
+        assert_eq!(error.fault(), fault, "{error}");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::plan::SetPlan;
 /// begun. Nothing outside this instance (the label `io.canaryd.instance`) is ever changed.
 ///
 /// # Errors
-/// Each method returns [`EngineError`](crate::EngineError), whose `is_final` says whether a later try can help.
+/// Each method returns [`EngineError`](crate::EngineError), whose `fault` says whether a later try can help.
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// What kind of engine this is and what it runs on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Result of everything here.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Why the engine did not do what was asked. `Display` says what happened and what to do; see [`Self::is_final`].
+/// Why the engine did not do what was asked. `Display` says what happened and what to do; see [`Self::fault`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Nobody answers there.
@@ -158,28 +158,48 @@ pub enum EngineError {
     },
 }
 
+/// Whose fault an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody's, as far as known: a later try may succeed by itself.
+    Passing,
+    /// The host's: something there is taken, full or missing. Somebody must mend it; then the same is possible.
+    Host,
+    /// Of what was asked for: it can never be had so.
+    Asked,
+}
+
 impl EngineError {
-    /// Whether no later try can help unless somebody changes something.
+    /// Whose fault it is.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub fn fault(&self) -> Fault {
         match self {
             Self::NotLocal { .. }
             | Self::BadEndpoint { .. }
-            | Self::NoSuchImage { .. }
-            | Self::PullRefused { .. }
             | Self::NameTaken { .. }
             | Self::NoSuchNetwork { .. }
             | Self::AddressInUse { .. }
+            | Self::Exhausted { .. } => Fault::Host,
+            Self::NoSuchImage { .. }
+            | Self::PullRefused { .. }
             | Self::BadMount { .. }
             | Self::BadCommand { .. }
-            | Self::Exhausted { .. }
-            | Self::Refused { .. } => true,
+            | Self::Refused { .. } => Fault::Asked,
             Self::Unreachable { .. }
             | Self::Permission { .. }
             | Self::Timeout { .. }
             | Self::PullFailed { .. }
             | Self::Gone { .. }
-            | Self::Failed { .. } => false,
+            | Self::Failed { .. } => Fault::Passing,
+        }
+    }
+
+    /// Whether no later try can help unless somebody changes something.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self.fault() {
+            Fault::Host | Fault::Asked => true,
+            Fault::Passing => false,
         }
     }
 }

@@ -20,7 +20,7 @@ mod plan;
 pub use docker::{DockerEngine, DockerOptions, Subnet};
 pub use endpoint::{Endpoint, EndpointAddress, local_endpoint};
 pub use engine::{Engine, EngineInfo, Removed};
-pub use error::{EngineError, Result};
+pub use error::{EngineError, Fault, Result};
 pub use gateway::{Bind, GatewayContainer, GatewayPlan, PublishedPort, Signal};
 pub use image::Image;
 pub use observation::{

@@ -272,7 +272,8 @@ impl Turn<'_> {
 
     /// The one command that goes on after canaryd paused by itself.
     pub(crate) fn way_on(&self) -> &'static str {
-        if self.trial().is_some_and(|t| t.crash.is_some()) { "resume" } else { "advance" }
+        let held = self.trial().is_some_and(|t| t.crash.is_some() || t.refusal.is_some());
+        if held || self.stage().is_none() { "resume" } else { "advance" }
     }
 
     /// Every running replica of a component on trial is unhealthy: its own fault, unless production's is no better.

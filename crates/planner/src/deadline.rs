@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::evidence::Leave;
 use crate::phase::Phase;
-use crate::report::{Outcome, Severity, Waiting};
+use crate::report::{Outcome, Severity};
 use crate::trial::Push;
 use crate::turn::{Did, Turn};
 
@@ -19,8 +19,7 @@ impl Turn<'_> {
     pub(crate) fn heed_deadline(&mut self) -> Option<Did> {
         self.remind();
         let image = self.heed_image();
-        let trouble = image.or_else(|| self.heed_trouble());
-        let start = trouble.or_else(|| self.heed_start());
+        let start = image.or_else(|| self.heed_start());
         start.or_else(|| self.heed_stage())
     }
 
@@ -51,17 +50,6 @@ impl Turn<'_> {
         Some(self.take_off(Outcome::Reverted, &reason, None, None))
     }
 
-    fn heed_trouble(&mut self) -> Option<Did> {
-        let trial = self.trial().filter(|_| !self.is_reverting())?;
-        let ours = |set| trial.crews.values().any(|c| &c.set == set);
-        let trouble = self.world.engine.troubles.iter().find(|t| ours(&t.set))?;
-        if trouble.is_final {
-            return Some(self.take_off(Outcome::Reverted, &trouble.what, None, None));
-        }
-        self.waiting.push(Waiting::Trouble { why: format!("{}; it is tried again", trouble.what) });
-        None
-    }
-
     fn heed_start(&mut self) -> Option<Did> {
         self.time_unready();
         let trial = self.trial().filter(|_| !self.is_reverting())?;
@@ -89,7 +77,7 @@ impl Turn<'_> {
     fn heed_stage(&mut self) -> Option<Did> {
         let stage = self.stage()?;
         let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers();
-        if held || self.trial()?.push.is_some() {
+        if held || self.trial()?.push.is_some() || self.trial()?.refusal.is_some() {
             return None;
         }
         let limits = *self.manifest()?.stages.get(stage)?;

@@ -53,7 +53,9 @@ impl Turn<'_> {
         room: &mut Room,
     ) -> SetGoal {
         let of = |wish: Wish| crew.with(wish).map(|(o, _)| o).collect::<Vec<u32>>();
-        let running = of(Wish::Running).into_iter().filter(|o| self.has_room(name, crew, *o, room)).collect();
+        let wanted = of(Wish::Running).into_iter().filter(|o| self.has_room(name, crew, *o, room));
+        let up = |o: &u32| self.replica(&crew.set, *o).is_some_and(occupies);
+        let running = wanted.filter(|o| !self.is_not_tried(crew) || up(o)).collect();
         let mut removed = of(Wish::Removed);
         removed.extend(self.strays(name, crew));
         SetGoal {

@@ -28,6 +28,7 @@ impl Turn<'_> {
     /// The canary's share as decided, whatever runs.
     pub(crate) fn wanted_weight(&self) -> Weight {
         match self.trial() {
+            Some(trial) if trial.is_refused_by_host() => Weight::ZERO,
             Some(trial) if trial.kind != Kind::Install && !self.is_condemned() => trial.weight,
             Some(_) | None => Weight::ZERO,
         }

@@ -62,6 +62,9 @@ pub struct Memory {
     pub(crate) kept: BTreeSet<RevisionId>,
     /// Revisions that were given up by the last plan: said once more, in case nobody was left to do it.
     pub(crate) given_up: BTreeSet<RevisionId>,
+    /// Sets in trouble of which a person was told.
+    #[serde(default)]
+    pub(crate) troubled: BTreeSet<SetId>,
     /// How the last rollout ended.
     pub(crate) outcome: Option<OutcomeView>,
     /// Answers given, oldest first.
@@ -95,6 +98,7 @@ impl Default for Memory {
             history: Vec::new(),
             kept: BTreeSet::new(),
             given_up: BTreeSet::new(),
+            troubled: BTreeSet::new(),
             outcome: None,
             answers: Vec::new(),
             orphaned: false,

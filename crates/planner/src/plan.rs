@@ -46,7 +46,8 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     turn.observe();
     let delete = turn.heed_delete();
     let commands = delete.or_else(|| turn.heed_commands());
-    let crash = commands.or_else(|| turn.heed_crash());
+    let trouble = commands.or_else(|| turn.heed_trouble());
+    let crash = trouble.or_else(|| turn.heed_crash());
     let deadline = crash.or_else(|| turn.heed_deadline());
     let verdict = deadline.or_else(|| turn.heed_verdict());
     let manual = verdict.or_else(|| turn.heed_manual_weight());
@@ -55,6 +56,7 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     turn.tend();
     turn.route();
     turn.ensure();
+    turn.tell_troubles();
     if world.journal_trouble.is_none() { turn.conclude_plan(did) } else { turn.lower_only(memory) }
 }
 

@@ -91,6 +91,7 @@ impl Turn<'_> {
             renew: false,
             rechecked: None,
             crash: None::<Crash>,
+            refusal: None,
             holds: 0,
             unready: Duration::ZERO,
             passed: std::collections::BTreeMap::new(),
@@ -169,7 +170,8 @@ impl Turn<'_> {
         let Some(trial) = self.trial() else { return };
         let at_weight = trial.weight == self.stage_weight(stage) && self.weight_is_live();
         let seen = if trial.weight == Weight::ZERO { self.trial_is_well() } else { self.stale_evidence().is_none() };
-        let free = self.memory.paused.is_none() && self.memory.manual.is_none() && trial.crash.is_none();
+        let held = trial.crash.is_some() || trial.is_refused_by_host();
+        let free = self.memory.paused.is_none() && self.memory.manual.is_none() && !held;
         let delta = self.delta;
         if let Some(watch) = self.memory.phase.watch_mut().filter(|_| at_weight && seen && free) {
             watch.observed += delta;
@@ -234,13 +236,21 @@ impl Turn<'_> {
         capacity && !self.gateway_is_busy()
     }
 
-    /// A pause, an unwell production or a dead engine: no progress, all safety.
+    /// A pause, an unwell production, a dead engine or one that cannot do what is asked: no progress, all safety.
     pub(crate) fn holds_progress(&mut self) -> bool {
-        if let Some(pause) = self.that_it_is_paused() {
-            self.waiting.push(pause);
+        if self.is_paused() {
             return true;
         }
-        self.unwell || !self.engine_answers()
+        self.unwell || !self.engine_answers() || self.trial().is_some_and(|t| t.refusal.is_some())
+    }
+
+    /// Whether nothing goes on until somebody resumes; says so.
+    pub(crate) fn is_paused(&mut self) -> bool {
+        let Some(waits) = self.that_it_is_paused() else { return false };
+        if !self.waiting.contains(&waits) {
+            self.waiting.push(waits);
+        }
+        true
     }
 
     /// That it is paused, by whom, why, and how it goes on.

@@ -36,7 +36,9 @@ impl Memory {
             | Phase::Observing { .. }
             | Phase::Soaking { .. }
             | Phase::Promoting { .. } => {
-                self.trial.as_ref().is_some_and(|t| t.crews.values().any(|c| c.running().any(|(_, m)| !m.ready)))
+                // what the host refuses keeps nobody else from starting
+                let trial = self.trial.as_ref().filter(|t| t.refusal.is_none());
+                trial.is_some_and(|t| t.crews.values().any(|c| c.running().any(|(_, m)| !m.ready)))
             }
         }
     }
@@ -158,6 +160,9 @@ impl Memory {
         }
         if let Some(trial) = &mut still.trial {
             trial.unready = Duration::ZERO;
+            if let Some(refusal) = &mut trial.refusal {
+                refusal.spent = Duration::ZERO;
+            }
         }
         if let Some(deletion) = &mut still.deletion {
             deletion.spent = deletion.spent.map(|_| Duration::ZERO);

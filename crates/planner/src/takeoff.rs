@@ -58,6 +58,7 @@ impl Turn<'_> {
         }
         if let Some(mut trial) = self.memory.trial.take() {
             (trial.weight, trial.crash, trial.push) = (Weight::ZERO, None, None);
+            trial.refusal = None;
             for crew in trial.crews.values_mut() {
                 self.leave_down(crew);
             }
@@ -82,9 +83,15 @@ impl Turn<'_> {
         self.tell(severity, "restart-failed", message);
     }
 
-    /// An undo that is not wanted any more: the previous version is kept as before, without traffic.
+    /// An undo that is not wanted any more: what runs of the previous version is kept as before, without traffic; what was
+    /// not started yet is not.
     fn give_up_undo(&mut self) {
-        let Some(trial) = self.memory.trial.take() else { return };
+        let Some(mut trial) = self.memory.trial.take() else { return };
+        for crew in trial.crews.values_mut() {
+            let view = self.set(&crew.set);
+            crew.members.retain(|ordinal, _| view.is_some_and(|v| v.replicas.iter().any(|r| r.ordinal == *ordinal)));
+        }
+        trial.crews.retain(|_, crew| !crew.members.is_empty());
         self.memory.phase = Phase::Idle;
         if let Kind::Undo { left, warm_until, .. } = trial.kind {
             self.memory.previous = Some(Previous { release: trial.release, crews: trial.crews, left, warm_until });

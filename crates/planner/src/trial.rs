@@ -53,6 +53,9 @@ pub(crate) struct Trial {
     pub(crate) rechecked: Option<Timestamp>,
     /// An exit that holds the weight at 0.
     pub(crate) crash: Option<Crash>,
+    /// What the engine could not do for it, through no fault of its own.
+    #[serde(default)]
+    pub(crate) refusal: Option<Refusal>,
     /// How often the environment was at fault.
     pub(crate) holds: u32,
     /// Time since some replica should be healthy and never was.
@@ -64,6 +67,11 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
+    /// Whether the host keeps it from running as it should: until that is mended its weight is 0.
+    pub(crate) fn is_refused_by_host(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| refusal.host)
+    }
+
     /// Whether stages and evidence decide about it.
     pub(crate) fn is_canary(&self) -> bool {
         match self.kind {
@@ -71,6 +79,17 @@ impl Trial {
             Kind::Install | Kind::Undo { .. } | Kind::Restart => false,
         }
     }
+}
+
+/// What the engine could not do for a trial, through no fault of the version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// In words, as last heard.
+    pub(crate) what: String,
+    /// It is the host's fault: no try helps before somebody mends it.
+    pub(crate) host: bool,
+    /// Time of trying since it began, or since somebody said to go on.
+    pub(crate) spent: Duration,
 }
 
 /// A stage that is over.

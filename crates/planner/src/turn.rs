@@ -49,6 +49,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) unwell: bool,
     /// The evidence begins from nothing in this very turn.
     pub(crate) renewed: bool,
+    /// Something that the trial needs cannot be done now, through no fault of its own.
+    pub(crate) refused: bool,
+    /// What is wrong with production's containers, in words.
+    pub(crate) ailing: Option<String>,
 }
 
 impl<'a> Turn<'a> {
@@ -69,6 +73,8 @@ impl<'a> Turn<'a> {
             notes: Vec::new(),
             unwell: false,
             renewed: false,
+            refused: false,
+            ailing: None,
         }
     }
 

@@ -146,8 +146,10 @@ impl Turn<'_> {
             (Phase::Observing { .. } | Phase::Soaking { .. }, false) => {
                 &["abort", "pause", "advance", "promote", "traffic"]
             }
-            (Phase::Preflight { .. } | Phase::Installing | Phase::Starting, _) => &["abort", "pause"],
-            (Phase::Promoting { swapped: false }, _) => &["abort"],
+            (Phase::Preflight { .. } | Phase::Installing | Phase::Starting, true) => &["resume", "abort"],
+            (Phase::Preflight { .. } | Phase::Installing | Phase::Starting, false) => &["abort", "pause"],
+            (Phase::Promoting { swapped: false }, true) => &["resume", "abort"],
+            (Phase::Promoting { swapped: false }, false) => &["abort"],
             (Phase::Promoting { swapped: true } | Phase::Reverting { .. }, _) => &[],
             (Phase::Idle, _) => return self.can_when_idle(),
         };
@@ -202,6 +204,14 @@ impl Turn<'_> {
 
     /// Are users fine, do I have to do something?
     fn sentence(&self) -> String {
+        let sentence = self.main_sentence();
+        match &self.ailing {
+            Some(ailing) => format!("{sentence} But {ailing}."),
+            None => sentence,
+        }
+    }
+
+    fn main_sentence(&self) -> String {
         let production = self.production_version();
         let serves =
             production.clone().map_or("nobody serves: requests get 503".to_owned(), |v| format!("{v} serves all"));
@@ -213,6 +223,9 @@ impl Turn<'_> {
         match self.memory.phase {
             Phase::Idle => self.idle_sentence(&serves),
             Phase::Preflight { .. } => format!("{serves}. {version} is being prepared."),
+            Phase::Installing | Phase::Starting if self.refusal().is_some() => {
+                format!("{serves}. {version} cannot be started: {}.", self.refusal().unwrap_or_default())
+            }
             Phase::Installing => {
                 format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
             }
@@ -233,12 +246,24 @@ impl Turn<'_> {
         let split =
             format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
         let held = self.trial().and_then(|t| t.crash.as_ref());
-        let rest = match (held, self.next_need()) {
-            (Some(crash), _) => format!("{version} is off as a precaution: {}.", crash.what),
-            (None, Some(need)) => need,
-            (None, None) => "No sign of harm.".to_owned(),
+        let rest = match (held, self.refusal(), self.next_need()) {
+            (Some(crash), _, _) => format!("{version} is off as a precaution: {}.", crash.what),
+            (None, Some(why), _) => format!("{version} is off: {why}."),
+            (None, None, Some(need)) => need,
+            (None, None, None) => "No sign of harm.".to_owned(),
         };
         format!("{split} {rest}")
+    }
+
+    /// What the host refuses to the trial, and how it goes on.
+    fn refusal(&self) -> Option<String> {
+        let refusal = self.trial()?.refusal.as_ref().filter(|refusal| refusal.host)?;
+        let name = self.memory.name().map(ToString::to_string).unwrap_or_default();
+        let goes_on = match self.memory.paused {
+            Some(_) => format!("then canaryd resume {name}"),
+            None => "it is tried again by itself".to_owned(),
+        };
+        Some(format!("{}; {goes_on}", refusal.what))
     }
 
     fn next_need(&self) -> Option<String> {
@@ -283,7 +308,8 @@ impl Turn<'_> {
             Outcome::Undone => format!("{version} was undone at {at}"),
         };
         match &self.memory.production {
-            Some(_) => format!("users are fine. {what}; {serves}. Nothing to do tonight."),
+            Some(_) if self.ailing.is_none() => format!("users are fine. {what}; {serves}. Nothing to do tonight."),
+            Some(_) => format!("{what}; {serves}."),
             None => format!("{what}; {serves}."),
         }
     }

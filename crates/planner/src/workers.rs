@@ -64,7 +64,7 @@ impl Turn<'_> {
 
     /// Accumulates the time that some replica of the trial should be healthy and never was. Restarts do not reset it.
     pub(crate) fn time_unready(&mut self) {
-        let paused = self.memory.paused.is_some() || !self.engine_answers();
+        let paused = self.memory.paused.is_some() || !self.engine_answers() || self.refused;
         let delta = self.delta;
         let Some(trial) = &mut self.memory.trial else { return };
         let unready = |c: &Crew| count(c.running().filter(|(_, m)| !m.ready).count()) > 0;

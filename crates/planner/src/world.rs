@@ -204,7 +204,7 @@ pub struct Slots {
 pub struct EngineView {
     /// `Some(why)`: it cannot be asked; `sets` is the last known state.
     pub unreachable: Option<String>,
-    /// Problems of single operations that are retried: pull errors, a failed start … keyed by set.
+    /// Operations on a set that failed and are not mended: a start, a stop, an inspection …
     pub troubles: Vec<Trouble>,
     /// Operations under way that the report should name (pull progress …).
     pub busy: Vec<Waiting>,
@@ -218,6 +218,19 @@ pub struct Trouble {
     pub set: SetId,
     /// One sentence.
     pub what: String,
-    /// No retry can help (no such image, port taken by configuration, bad mount …).
-    pub is_final: bool,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault it is that an operation on a set failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Fault {
+    /// Nobody's, as far as known: a later try may succeed by itself.
+    Passing,
+    /// The host's: a port, a name or an address is taken, a network is missing. Somebody must mend it; no version is
+    /// blamed for it.
+    Host,
+    /// The version's: what it asks for cannot be had (image, mount, command …). No later try can help.
+    Version,
 }

@@ -9,7 +9,7 @@ mod program;
 #[path = "sim/mod.rs"]
 mod sim;
 
-use canaryd_planner::{Desired, Outcome, Verb};
+use canaryd_planner::{Desired, Fault, Outcome, Verb};
 use canaryd_rollout::Weight;
 
 use chance::{Dice, Event, befall, heal, history, newborn};
@@ -79,10 +79,13 @@ fn live(history: &[Event]) -> Sim {
     sim
 }
 
-/// A person lets go of every pause and of the weight, until nothing moves any more.
+/// A person lets go of every pause and of the weight, and pushes what has too little traffic, until nothing moves any more.
 fn go_on(sim: &mut Sim) {
-    for _ in 0..10 {
+    for n in 0..10 {
         sim.say(Verb::Resume);
+        if n > 4 {
+            sim.say(Verb::Advance);
+        }
         sim.until("idle", |s| s.is_idle() || s.is_paused());
         if sim.is_idle() {
             return;
@@ -118,10 +121,11 @@ fn whatever_happens_in_long_histories_the_laws_hold_and_it_comes_to_rest() {
     for_each_history("laws 1 to 4, 7, 9, 10, 11", 10_000..10_600, 100, it_comes_to_rest);
 }
 
-/// At one and the same moment, with a gateway that follows, planning ends.
+/// At one and the same moment, with a gateway and an engine that follow, planning ends.
 fn it_has_a_fixpoint(history: &[Event]) {
     let mut sim = live(history);
     (sim.nginx.delay, sim.nginx.problem) = (std::time::Duration::ZERO, None);
+    sim.docker.refused.clear(); // what is refused is asked for again and again
     sim.advance(3); // what was asked of the gateway before is live by then
     sim.settle();
 }
@@ -240,4 +244,46 @@ fn the_unknown_changes_nothing(history: &[Event]) {
 #[test]
 fn a_manifest_that_cannot_be_read_changes_nothing() {
     for_each_history("law 8", 50_000..50_500, 15, the_unknown_changes_nothing);
+}
+
+/// Whatever the host refuses, for however long and through kills: a good version is never blocked, and is promoted in the end.
+#[test]
+fn a_host_fault_never_blocks_a_version() {
+    for seed in 1..=300 {
+        let mut dice = Dice::new(seed);
+        let mut sim = newborn();
+        sim.apply("v2");
+        for _ in 0..12 {
+            match dice.roll(8) {
+                0 | 1 => befall(&mut sim, &Event::Refused(2, Some(Fault::Host))),
+                2 => befall(&mut sim, &Event::Refused(2, Some(Fault::Passing))),
+                3 => befall(&mut sim, &Event::Refused(2, None)),
+                4 => befall(&mut sim, &Event::Kill(usize::try_from(dice.roll(4)).unwrap())),
+                5 => sim.advance(400),
+                6 => drop(sim.say(Verb::Resume)),
+                _ => sim.advance(1 + dice.roll(8)),
+            }
+            let blocked = sim.memory.is_blocked(&sim.manifest);
+            assert!(!blocked, "seed {seed}: the version is blamed: {}", sim.why());
+        }
+        heal(&mut sim);
+        go_on(&mut sim);
+        assert_eq!(sim.production().as_deref(), Some("v2"), "seed {seed}: {}", sim.why());
+    }
+}
+
+/// Law 9: what the host refuses is tried for a while, and then not before somebody says so.
+#[test]
+fn what_the_host_refuses_is_not_tried_for_ever() {
+    let mut sim = newborn();
+    befall(&mut sim, &Event::Refused(2, Some(Fault::Host)));
+    sim.apply("v2");
+    sim.until("paused", Sim::is_paused);
+    let tries = sim.docker.tries;
+    assert!(tries > 0);
+    sim.advance(600);
+    assert_eq!(sim.docker.tries, tries, "nobody said to go on");
+    sim.say(Verb::Resume);
+    sim.advance(5);
+    assert!(sim.docker.tries > tries, "resume tries again");
 }

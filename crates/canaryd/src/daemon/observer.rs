@@ -69,11 +69,18 @@ impl Observer {
         }
     }
 
+    /// Whoever could not be inspected is looked at again soon.
+    fn next_look(&self) -> Duration {
+        let seen = self.seen.borrow();
+        let unseen = |o: &Arc<Observation>| o.containers.iter().any(|c| c.unseen.is_some());
+        if seen.observation.as_ref().is_some_and(unseen) { SECOND_LOOK } else { RELIST }
+    }
+
     async fn follow(&self, engine: &dyn Engine) {
         let mut events = engine.events();
         let mut second_look: Option<tokio::time::Instant> = None;
         loop {
-            let due = second_look.unwrap_or_else(|| tokio::time::Instant::now() + RELIST);
+            let due = second_look.unwrap_or_else(|| tokio::time::Instant::now() + self.next_look());
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) if is_end(&event.kind) => second_look = Some(tokio::time::Instant::now() + SECOND_LOOK),

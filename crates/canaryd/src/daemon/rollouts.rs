@@ -53,6 +53,9 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
     // A memory without a name never had a manifest, or was emptied by a deletion that is over.
     let over = memory.name().is_none() && actions.is_empty() && lock(&cell.wish).gone.is_some();
     publish(house, cell, report);
+    if house.can_write() {
+        cell.sets.heed(&actions);
+    }
     for action in actions {
         carry_out(house, cell, action);
     }

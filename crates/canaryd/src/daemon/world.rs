@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState};
-use canaryd_planner::{Desired, EngineView, Exit, ExitCause, Memory, Replica, RunState, SetView, Slots, World};
+use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState, Unseen};
+use canaryd_planner::{
+    Desired, EngineView, Exit, ExitCause, Fault, GatewayView, Memory, Replica, RunState, SetView, Slots, Trouble, World,
+};
 use canaryd_rollout::{Component, RevisionId, Rollout, SetId};
 use jiff::Timestamp;
 
@@ -21,12 +23,12 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
     World {
         desired: desired_of(cell, memory),
         sets: sets_of(cell, &revisions, &containers),
-        gateway: cell.gateway.view(),
+        gateway: gateway_of(cell, seen.observation.as_deref()),
         evidence: super::evidence::view(cell),
         slots,
         engine: EngineView {
             unreachable: engine_trouble(&seen),
-            troubles: cell.sets.troubles(),
+            troubles: cell.sets.troubles().into_iter().chain(unseen(&containers)).collect(),
             busy: lock(&cell.wish).pulling.clone(),
         },
         journal_trouble: house.journal_trouble(),
@@ -39,6 +41,40 @@ fn engine_trouble(seen: &super::observer::Seen) -> Option<String> {
         (None, None) => Some("the engine was not asked yet".to_owned()),
         (None, Some(_)) => None,
     }
+}
+
+/// A gateway that cannot be looked into serves on, and that is said.
+fn gateway_of(cell: &Cell, observation: Option<&Observation>) -> GatewayView {
+    let mut view = cell.gateway.view();
+    let mine = observation.into_iter().flat_map(|o| &o.gateways).find(|g| g.rollout == cell.name);
+    if let Some((name, unseen)) = mine.and_then(|g| Some((&g.name, g.unseen.as_ref()?))) {
+        view.problem.get_or_insert(format!("{}; it serves on", in_words(name, unseen)));
+    }
+    view
+}
+
+/// Containers that exist and cannot be looked into: what was last known of them counts, and nothing is concluded from it.
+fn unseen(containers: &[&ObservedContainer]) -> Vec<Trouble> {
+    let trouble = |c: &&ObservedContainer| {
+        let what = in_words(&c.name, c.unseen.as_ref()?);
+        Some(Trouble { set: c.set.clone(), what, fault: Fault::Passing })
+    };
+    containers.iter().filter_map(trouble).collect()
+}
+
+fn in_words(name: &str, unseen: &Unseen) -> String {
+    let known = unseen
+        .inspected
+        .map_or("nothing more is known of it".to_owned(), |at| format!("what was known of it at {} counts", clock(at)));
+    let Unseen { since, why, .. } = unseen;
+    let since = clock(*since);
+    format!(
+        "Docker cannot inspect container {name} since {since} ({why}), {known}; if that lasts, restart it or Docker"
+    )
+}
+
+fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
 }
 
 fn desired_of(cell: &Cell, memory: &Memory) -> Desired {

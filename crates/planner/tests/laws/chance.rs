@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_planner::{Desired, ExitCause, Verb};
+use canaryd_planner::{Desired, ExitCause, Fault, Verb};
 use canaryd_rollout::{CanaryReplicas, ImageState, OnInconclusive, Order, SetId, Weight};
 
 use crate::sim::Sim;
@@ -34,10 +34,20 @@ pub(crate) enum Event {
     Wait(u64),
     Apply(u64),
     Say(Verb),
-    Exit { canary: bool, cause: ExitCause, oom: bool },
-    Vanish { canary: bool },
-    Ill { canary: bool },
+    Exit {
+        canary: bool,
+        cause: ExitCause,
+        oom: bool,
+    },
+    Vanish {
+        canary: bool,
+    },
+    Ill {
+        canary: bool,
+    },
     Well,
+    /// Starts of this version fail, through this fault; `None`: they succeed.
+    Refused(u64, Option<Fault>),
     Errors(u64, u64),
     Conduct(u64, Conduct),
     Image(ImageState),
@@ -45,12 +55,17 @@ pub(crate) enum Event {
     Stages(Vec<u16>),
     Checks(f64),
     OnInconclusive(OnInconclusive),
-    Gone { confirmed: bool },
+    Gone {
+        confirmed: bool,
+    },
     Unreadable,
     Silent(bool),
     Engine(bool),
     Journal(bool),
-    Gateway { refuses: bool, delay: u64 },
+    Gateway {
+        refuses: bool,
+        delay: u64,
+    },
     OldWorkers(u32),
     LoweredOffline,
     Slots(bool),
@@ -146,7 +161,11 @@ fn happening(dice: &mut Dice) -> Event {
         ExitCause::Neighbour,
         ExitCause::Engine,
     ]);
-    match dice.roll(8) {
+    match dice.roll(10) {
+        8 | 9 => {
+            let faults = [None, Some(Fault::Passing), Some(Fault::Host), Some(Fault::Host), Some(Fault::Version)];
+            Event::Refused(1 + dice.roll(4), dice.pick(&faults))
+        }
         0..=2 => Event::Exit { canary, cause, oom: dice.roll(6) == 0 },
         3 => Event::Vanish { canary },
         4 => Event::Ill { canary },
@@ -202,6 +221,7 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
             sim.docker.ill.extend(ill);
         }
         Event::Well => sim.docker.ill.clear(),
+        Event::Refused(n, fault) => refuse(sim, &format!("v{n}"), *fault),
         Event::Errors(bad, all) => sim.users.extra(*bad, *all),
         Event::Conduct(n, conduct) => drop(sim.docker.conduct.insert(format!("v{n}"), conduct_of(conduct))),
         Event::Image(state) => sim.image(state.clone()),
@@ -224,6 +244,16 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
         Event::Kill(spared) => sim.kill = Some(*spared),
         Event::Late => sim.late = true,
         Event::Clock(seconds) => sim.now += jiff::SignedDuration::from_secs(*seconds),
+    }
+}
+
+fn refuse(sim: &mut Sim, version: &str, fault: Option<Fault>) {
+    match fault {
+        Some(fault) => {
+            let what = format!("{fault:?} fault of {version}");
+            sim.docker.refused.insert(version.to_owned(), (fault, what));
+        }
+        None => drop(sim.docker.refused.remove(version)),
     }
 }
 
@@ -260,6 +290,7 @@ fn some_replica(sim: &Sim, canary: bool) -> Option<(SetId, u32)> {
 pub(crate) fn heal(sim: &mut Sim) {
     sim.docker.conduct.clear();
     sim.docker.ill.clear();
+    sim.docker.refused.clear();
     sim.users.silent = None;
     sim.world.engine.unreachable = None;
     sim.world.journal_trouble = None;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use canaryd_planner::{Exit, ExitCause, Health, Replica, RunState, SetGoal, SetView};
+use canaryd_planner::{Action, Exit, ExitCause, Fault, Health, Replica, RunState, SetGoal, SetView, Trouble};
 use canaryd_rollout::{ComponentName, RevisionId, SetId};
 use jiff::Timestamp;
 
@@ -37,6 +37,12 @@ pub struct Docker {
     pub ill: BTreeSet<(SetId, u32)>,
     /// Docker brings these back, after so many seconds.
     pub restarts: BTreeMap<(SetId, u32), u8>,
+    /// What is said when containers of these versions are to be started, and whose fault it is.
+    pub refused: BTreeMap<String, (Fault, String)>,
+    /// Operations that failed.
+    pub troubles: BTreeMap<SetId, Trouble>,
+    /// Starts that were refused.
+    pub tries: u32,
     starts: u32,
 }
 
@@ -78,6 +84,7 @@ impl Docker {
             self.sets.push(SetView { id, component, revision: goal.revision.clone(), replicas: Vec::new() });
         }
         let version = self.version(&goal.revision);
+        let refused = self.refuse(goal, &version);
         let mut lines = Vec::new();
         let mut say = |what: &str, n: u32| lines.push(format!("{what} {} {n} ({version})", goal.component));
         let mut starts = self.starts;
@@ -89,7 +96,7 @@ impl Docker {
                 self.restarts.remove(&key);
                 say("stops", replica.ordinal);
             }
-            if goal.running.contains(&replica.ordinal) && replica.state != RunState::Running {
+            if !refused && goal.running.contains(&replica.ordinal) && replica.state != RunState::Running {
                 self.restarts.remove(&key);
                 start(replica, now);
                 say("starts", replica.ordinal);
@@ -101,7 +108,7 @@ impl Docker {
             goal.removed.iter().for_each(|n| say("removes", *n));
         }
         for ordinal in &goal.running {
-            if !set.replicas.iter().any(|r| r.ordinal == *ordinal) {
+            if !refused && !set.replicas.iter().any(|r| r.ordinal == *ordinal) {
                 starts += 1;
                 set.replicas.push(fresh(*ordinal, starts, now));
                 say("starts", *ordinal);
@@ -113,7 +120,35 @@ impl Docker {
         lines
     }
 
+    /// Whether what is to be started is refused.
+    fn refuse(&mut self, goal: &SetGoal, version: &str) -> bool {
+        let up = |o: &u32| {
+            self.set(&goal.set)
+                .is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o && r.state == RunState::Running))
+        };
+        let starts = !goal.running.iter().all(up);
+        match self.refused.get(version).cloned().filter(|_| starts) {
+            Some((fault, what)) => {
+                self.tries += 1;
+                self.troubles.insert(goal.set.clone(), Trouble { set: goal.set.clone(), what, fault });
+                true
+            }
+            None => {
+                self.troubles.remove(&goal.set);
+                false
+            }
+        }
+    }
+
+    /// What is not asked for any more is not tried any more.
+    pub fn give_up(&mut self, actions: &[Action]) {
+        self.troubles.retain(|set, _| {
+            actions.iter().any(|action| matches!(action, Action::EnsureSet(goal) if &goal.set == set))
+        });
+    }
+
     pub fn remove(&mut self, id: &SetId) -> Vec<String> {
+        self.troubles.remove(id);
         let Some(set) = self.set(id) else { return Vec::new() };
         let version = self.version(&set.revision);
         let lines =

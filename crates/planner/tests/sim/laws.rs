@@ -55,6 +55,8 @@ impl Laws {
         }
         self.note_falls(world, plan);
         self.condemned_containers_do_not_start(plan, world);
+        a_host_fault_blames_no_version(before, world, plan);
+        what_the_host_refuses_gets_nothing(before, world, plan);
         self.production_drains_before_it_stops(plan, world);
         self.evidence_comes_before_promotion(before, world, plan);
         without_a_journal_only_lowerings_run(before, world, plan);
@@ -209,6 +211,30 @@ impl Laws {
         assert_eq!(verdict, Some(canaryd_verdict::Verdict::Pass), "law 7: promoted on too little");
         assert!(world.evidence.silent.is_none(), "law 7: promoted on stale evidence");
     }
+}
+
+/// What is nobody's fault, or the host's, is never remembered as the version's.
+fn a_host_fault_blames_no_version(before: &Memory, world: &World, plan: &Plan) {
+    let outcome = |r: &Report| r.outcome.clone().filter(|o| o.outcome == Outcome::Reverted);
+    let Some(end) = plan.report.as_ref().and_then(outcome) else { return };
+    if plan.events.iter().all(|e| e.kind != "reverted") {
+        return;
+    }
+    let innocent = |t: &&Trouble| t.fault != Fault::Version;
+    for trouble in world.engine.troubles.iter().filter(innocent) {
+        assert!(!end.reason.contains(&trouble.what), "a host fault blames a version: {}", end.reason);
+        let late = end.reason.contains("was not healthy within") && before.canary_set().as_ref() == Some(&trouble.set);
+        assert!(!late, "a version is blamed for what could not be started: {} ({})", end.reason, trouble.what);
+    }
+}
+
+/// While the host refuses something to the canary, its share is 0: unless nobody else is left to serve.
+fn what_the_host_refuses_gets_nothing(before: &Memory, world: &World, plan: &Plan) {
+    let on_trial = before.canary_set().filter(|set| plan.memory.canary_set().as_ref() == Some(set));
+    let refused = world.engine.troubles.iter().any(|t| t.fault == Fault::Host && Some(&t.set) == on_trial.as_ref());
+    let asked = plan.memory.asked().filter(|a| refused && !a.lane(Lane::Production).is_empty());
+    let weight = asked.map_or(Weight::ZERO, |a| share(a, Lane::Canary));
+    assert!(weight == Weight::ZERO || !world.journal_writable, "{weight} % while the host refuses what it needs");
 }
 
 /// Law 1.

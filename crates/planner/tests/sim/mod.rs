@@ -182,6 +182,9 @@ impl Sim {
             Desired::Unknown | Desired::Gone { .. } => &self.manifest,
         };
         self.users.attend(&self.memory, in_force);
+        if self.world.journal_writable {
+            self.docker.give_up(&plan.actions);
+        }
         let all = plan.actions.len();
         let spared = self.kill.take().map(|n| n.min(all));
         for action in plan.actions.iter().take(spared.unwrap_or(all)) {
@@ -189,6 +192,7 @@ impl Sim {
         }
         self.waking = spared.is_some();
         if self.waking {
+            self.docker.troubles.clear();
             self.told("canaryd is killed and starts again");
             self.memory = self.disk.clone();
             self.nginx.wake(self.memory.asked());
@@ -201,6 +205,7 @@ impl Sim {
     fn observe(&mut self) {
         if self.world.engine.unreachable.is_none() && !self.late {
             self.world.sets.clone_from(&self.docker.sets);
+            self.world.engine.troubles = self.docker.troubles.values().cloned().collect();
         }
         self.late = false;
         self.users.visit(self.nginx.live.as_ref(), &self.docker, self.now);

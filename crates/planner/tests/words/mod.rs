@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_planner::{Desired, ExitCause, Verb};
+use canaryd_planner::{Desired, ExitCause, Fault, Verb};
 use canaryd_rollout::{CanaryReplicas, ComponentName, ImageState, OnDelete, OnInconclusive, Order, SetId};
 
 use crate::sim::Sim;
@@ -46,6 +46,10 @@ pub(crate) fn obey(sim: &mut Sim, line: &str) -> Vec<String> {
 fn around(sim: &mut Sim, words: &[&str]) {
     match words {
         ["engine", "gone"] => sim.world.engine.unreachable = Some("connection refused".to_owned()),
+        ["host", "refuses", version, "because", why @ ..] => refuse(sim, version, Fault::Host, why),
+        ["engine", "fails", version, "because", why @ ..] => refuse(sim, version, Fault::Passing, why),
+        ["engine", "refuses", version, "because", why @ ..] => refuse(sim, version, Fault::Version, why),
+        ["host", "is", "mended"] => sim.docker.refused.clear(),
         ["engine", "back"] => sim.world.engine.unreachable = None,
         ["journal", "full"] => sim.world.journal_trouble = Some("no space left".to_owned()),
         ["journal", "writable"] => sim.world.journal_trouble = None,
@@ -69,6 +73,10 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["clock", "jumps", time] => sim.now += Duration::from_secs(seconds(time)),
         _ => panic!("nobody knows what this means: {}", words.join(" ")),
     }
+}
+
+fn refuse(sim: &mut Sim, version: &str, fault: Fault, why: &[&str]) {
+    sim.docker.refused.insert(version.to_owned(), (fault, why.join(" ")));
 }
 
 /// "90s", "5m", "2h".

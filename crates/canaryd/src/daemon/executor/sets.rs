@@ -1,12 +1,12 @@
-//! Sets: one task each. A new goal for a set replaces the one under way; a failed one is tried again with a growing
-//! pause, or reported as final.
+//! Sets: one task each. A new goal for a set replaces the one under way; a failed one is reported, and tried again with a
+//! growing pause for as long as the planner asks for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use canaryd_engine::{EngineError, SetPlan};
-use canaryd_planner::{SetGoal, Trouble};
+use canaryd_planner::{Action, Fault, SetGoal, Trouble};
 use canaryd_rollout::SetId;
 use tokio::time::Instant;
 
@@ -39,6 +39,13 @@ impl SetTasks {
         lock(&self.0).values().filter_map(|o| o.trouble.clone()).collect()
     }
 
+    /// Forgets what is not asked for any more and not under way.
+    pub(crate) fn heed(&self, actions: &[Action]) {
+        let asked: BTreeSet<&SetId> = actions.iter().filter_map(set_of).collect();
+        let under_way = |op: &Operation| op.task.as_ref().is_some_and(|task| !task.is_finished());
+        lock(&self.0).retain(|set, op| asked.contains(set) || under_way(op));
+    }
+
     /// Whether this may start now: not while the same is under way, nor too soon after it failed.
     fn admits(&self, set: &SetId, wanted: &Wanted) -> bool {
         let mut operations = lock(&self.0);
@@ -55,15 +62,7 @@ impl SetTasks {
     }
 
     fn begin(&self, set: &SetId, wanted: Wanted, task: tokio::task::AbortHandle) {
-        let mut operations = lock(&self.0);
-        let op = operations.entry(set.clone()).or_insert(Operation {
-            wanted,
-            task: None,
-            trouble: None,
-            failures: 0,
-            not_before: None,
-        });
-        op.task = Some(task);
+        lock(&self.0).entry(set.clone()).or_insert(Operation::new(wanted)).task = Some(task);
     }
 
     fn end(&self, set: &SetId, wanted: &Wanted, result: Result<(), EngineError>) {
@@ -71,15 +70,49 @@ impl SetTasks {
         let Some(op) = operations.get_mut(set).filter(|op| &op.wanted == wanted) else { return };
         op.task = None;
         match result {
-            Ok(()) => {
-                operations.remove(set);
-            }
-            Err(error) => {
-                op.failures += 1;
-                op.not_before = Some(Instant::now() + Duration::from_secs(1 << op.failures.min(5)));
-                op.trouble = Some(Trouble { set: set.clone(), what: error.to_string(), is_final: error.is_final() });
-            }
+            Ok(()) => drop(operations.remove(set)),
+            Err(error) => op.fail(set, error.to_string(), fault_of(&error)),
         }
+    }
+
+    /// It could not even begin.
+    fn fail(&self, set: &SetId, wanted: Wanted, what: String) {
+        lock(&self.0).entry(set.clone()).or_insert(Operation::new(wanted)).fail(set, what, Fault::Host);
+    }
+}
+
+impl Operation {
+    fn new(wanted: Wanted) -> Self {
+        Self { wanted, task: None, trouble: None, failures: 0, not_before: None }
+    }
+
+    fn fail(&mut self, set: &SetId, what: String, fault: Fault) {
+        self.failures += 1;
+        self.not_before = Some(Instant::now() + Duration::from_secs(1 << self.failures.min(5)));
+        self.trouble = Some(Trouble { set: set.clone(), what, fault });
+    }
+}
+
+fn fault_of(error: &EngineError) -> Fault {
+    match error.fault() {
+        canaryd_engine::Fault::Passing => Fault::Passing,
+        canaryd_engine::Fault::Host => Fault::Host,
+        canaryd_engine::Fault::Asked => Fault::Version,
+    }
+}
+
+/// The set that an action works on.
+fn set_of(action: &Action) -> Option<&SetId> {
+    match action {
+        Action::EnsureSet(goal) => Some(&goal.set),
+        Action::RemoveSet { set, .. } => Some(set),
+        Action::Route(_)
+        | Action::SaveFailure { .. }
+        | Action::KeepImages { .. }
+        | Action::ForgetRevision { .. }
+        | Action::RemoveGateway
+        | Action::FreshEvidence { .. }
+        | Action::ResolveAgain => None,
     }
 }
 
@@ -93,6 +126,9 @@ pub(super) fn ensure(house: &Arc<House>, cell: &Arc<Cell>, goal: SetGoal) {
         Ok(plan) => plan,
         Err(what) => {
             tracing::error!(rollout = %cell.name, %set, what, "a set cannot be described");
+            cell.sets.fail(&set, wanted, what);
+            // the next plan tells of it
+            cell.bell.ring();
             return;
         }
     };
@@ -131,10 +167,7 @@ fn plan_of(house: &House, cell: &Cell, goal: SetGoal) -> Result<SetPlan, String>
     let rollout = if let Some(rollout) = desired.as_deref().filter(|r| r.revision == goal.revision) {
         rollout
     } else {
-        stored = house
-            .store
-            .revision(&cell.name, &goal.revision)
-            .ok_or_else(|| format!("the files of revision {} are gone", goal.revision))?;
+        stored = house.store.revision(&cell.name, &goal.revision).ok_or_else(|| gone_files(house, cell, &goal))?;
         &stored
     };
     let component = rollout
@@ -156,4 +189,61 @@ fn plan_of(house: &House, cell: &Cell, goal: SetGoal) -> Result<SetPlan, String>
         expendable: goal.expendable,
         files_dir: house.store.files_dir(&cell.name, &goal.revision),
     })
+}
+
+fn gone_files(house: &House, cell: &Cell, goal: &SetGoal) -> String {
+    let dir = house.store.files_dir(&cell.name, &goal.revision);
+    let dir = dir.parent().unwrap_or(&dir).display();
+    format!(
+        "what revision {} was started with cannot be read any more ({dir}): put it back from a backup, or set another version",
+        goal.revision
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(running: Vec<u32>) -> SetGoal {
+        SetGoal {
+            set: SetId::nth(1),
+            component: canaryd_rollout::ComponentName::app(),
+            revision: "0123456789".parse().unwrap(),
+            running,
+            stopped: Vec::new(),
+            removed: Vec::new(),
+            grace: Duration::ZERO,
+            expendable: false,
+        }
+    }
+
+    #[test]
+    fn a_set_that_cannot_be_described_is_a_trouble_and_is_not_asked_for_again_at_once() {
+        let tasks = SetTasks::default();
+        let (set, wanted) = (SetId::nth(1), Wanted::Ensured(goal(vec![1, 2])));
+        assert!(tasks.admits(&set, &wanted));
+        tasks.fail(&set, wanted.clone(), "its files are gone".to_owned());
+        let troubles = tasks.troubles();
+        assert_eq!((troubles[0].what.as_str(), troubles[0].fault), ("its files are gone", Fault::Host));
+        assert!(!tasks.admits(&set, &wanted), "with a pause");
+        tasks.heed(&[Action::EnsureSet(goal(vec![1, 2]))]);
+        assert_eq!(tasks.troubles().len(), 1, "still asked for");
+        assert!(tasks.admits(&set, &Wanted::Ensured(goal(vec![1]))), "another goal is another try");
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_is_no_trouble() {
+        let tasks = SetTasks::default();
+        tasks.fail(&SetId::nth(1), Wanted::Removed, "device or resource busy".to_owned());
+        tasks.heed(&[]);
+        assert!(tasks.troubles().is_empty());
+    }
+
+    #[test]
+    fn a_taken_port_is_the_hosts_fault_and_a_bad_command_is_the_versions() {
+        let taken = EngineError::AddressInUse { address: "127.0.0.1:80".into(), holder: "nginx".into() };
+        let command = EngineError::BadCommand { container: "shop-app-1".into(), why: "no such file".into() };
+        let late = EngineError::Timeout { doing: "starting".into(), after: Duration::from_secs(1) };
+        assert_eq!([taken, command, late].map(|e| fault_of(&e)), [Fault::Host, Fault::Version, Fault::Passing]);
+    }
 }
