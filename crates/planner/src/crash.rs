@@ -276,7 +276,8 @@ impl Turn<'_> {
         if held || self.stage().is_none() { "resume" } else { "advance" }
     }
 
-    /// Every running replica of a component on trial is unhealthy: its own fault, unless production's is no better.
+    /// Every running replica of a component on trial is unhealthy: its own fault, unless production's is no better, or the
+    /// engine has trouble with its containers.
     fn heed_illness(&mut self) -> Option<Did> {
         if !self.is_serving() {
             return None;
@@ -288,6 +289,12 @@ impl Turn<'_> {
             let mut replicas = c.running().filter_map(|(o, _)| self.replica(&c.set, o)).peekable();
             replicas.peek().is_none() || replicas.any(is_healthy)
         });
+        if production_is_well && self.refused {
+            let ordinal = self.trial()?.crews.get(&component)?.running().next()?.0;
+            let what = format!("{component} is unhealthy ({why}), while the engine has trouble with it");
+            self.hold(Crash { component, ordinal, at: self.now, what, held: true });
+            return Some(Did::Hold);
+        }
         if production_is_well {
             let reason = format!("{component} became unhealthy: {why}");
             return Some(self.take_off(Outcome::Reverted, &reason, None, None));

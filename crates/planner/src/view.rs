@@ -146,9 +146,11 @@ impl Turn<'_> {
             (Phase::Observing { .. } | Phase::Soaking { .. }, false) => {
                 &["abort", "pause", "advance", "promote", "traffic"]
             }
-            (Phase::Preflight { .. } | Phase::Installing | Phase::Starting, true) => &["resume", "abort"],
+            (
+                Phase::Preflight { .. } | Phase::Installing | Phase::Starting | Phase::Promoting { swapped: false },
+                true,
+            ) => &["resume", "abort"],
             (Phase::Preflight { .. } | Phase::Installing | Phase::Starting, false) => &["abort", "pause"],
-            (Phase::Promoting { swapped: false }, true) => &["resume", "abort"],
             (Phase::Promoting { swapped: false }, false) => &["abort"],
             (Phase::Promoting { swapped: true } | Phase::Reverting { .. }, _) => &[],
             (Phase::Idle, _) => return self.can_when_idle(),
@@ -276,6 +278,7 @@ impl Turn<'_> {
                 let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;
                 Some(format!("No sign of harm; {need} more requests before {next} %."))
             }
+            Waiting::Trouble { why } if self.refused => Some(format!("It waits: {why}.")),
             Waiting::ImagePull { .. }
             | Waiting::Healthy { .. }
             | Waiting::GatewayLive { .. }
@@ -309,8 +312,7 @@ impl Turn<'_> {
         };
         match &self.memory.production {
             Some(_) if self.ailing.is_none() => format!("users are fine. {what}; {serves}. Nothing to do tonight."),
-            Some(_) => format!("{what}; {serves}."),
-            None => format!("{what}; {serves}."),
+            Some(_) | None => format!("{what}; {serves}."),
         }
     }
 }

@@ -143,6 +143,9 @@ fn abort_works(history: &[Event]) {
     let version = sim.production();
     let swapped =
         sim.memory.phase_name() == "promoting" && sim.last.iter().flat_map(|p| &p.report).all(|r| r.canary.is_none());
+    if swapped {
+        sim.nginx.problem = None; // an abort is refused: it goes forward, and that needs a gateway
+    }
     sim.say(Verb::Abort);
     let asked = sim.memory.asked().map_or(Weight::ZERO, |a| a.traffic.canary());
     assert!(asked == Weight::ZERO, "law 5: {asked} % after an abort");
@@ -258,6 +261,7 @@ fn a_host_fault_never_blocks_a_version() {
                 0 | 1 => befall(&mut sim, &Event::Refused(2, Some(Fault::Host))),
                 2 => befall(&mut sim, &Event::Refused(2, Some(Fault::Passing))),
                 3 => befall(&mut sim, &Event::Refused(2, None)),
+                7 if dice.roll(2) == 0 => befall(&mut sim, &Event::Unseen { canary: true }),
                 4 => befall(&mut sim, &Event::Kill(usize::try_from(dice.roll(4)).unwrap())),
                 5 => sim.advance(400),
                 6 => drop(sim.say(Verb::Resume)),

@@ -46,6 +46,10 @@ pub(crate) enum Event {
         canary: bool,
     },
     Well,
+    /// A container of it cannot be inspected.
+    Unseen {
+        canary: bool,
+    },
     /// Starts of this version fail, through this fault; `None`: they succeed.
     Refused(u64, Option<Fault>),
     Errors(u64, u64),
@@ -167,6 +171,7 @@ fn happening(dice: &mut Dice) -> Event {
             Event::Refused(1 + dice.roll(4), dice.pick(&faults))
         }
         0..=2 => Event::Exit { canary, cause, oom: dice.roll(6) == 0 },
+        3 if dice.roll(3) == 0 => Event::Unseen { canary },
         3 => Event::Vanish { canary },
         4 => Event::Ill { canary },
         5 => dice.pick(&[Event::Errors(0, 500), Event::Errors(1, 5), Event::Errors(40, 60)]),
@@ -220,7 +225,15 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
             let ill = replicas(sim, *canary);
             sim.docker.ill.extend(ill);
         }
-        Event::Well => sim.docker.ill.clear(),
+        Event::Unseen { canary } => {
+            if let Some((set, _)) = some_replica(sim, *canary) {
+                sim.docker.unseen.insert(set);
+            }
+        }
+        Event::Well => {
+            sim.docker.ill.clear();
+            sim.docker.unseen.clear();
+        }
         Event::Refused(n, fault) => refuse(sim, &format!("v{n}"), *fault),
         Event::Errors(bad, all) => sim.users.extra(*bad, *all),
         Event::Conduct(n, conduct) => drop(sim.docker.conduct.insert(format!("v{n}"), conduct_of(conduct))),
@@ -291,6 +304,7 @@ pub(crate) fn heal(sim: &mut Sim) {
     sim.docker.conduct.clear();
     sim.docker.ill.clear();
     sim.docker.refused.clear();
+    sim.docker.unseen.clear();
     sim.users.silent = None;
     sim.world.engine.unreachable = None;
     sim.world.journal_trouble = None;

@@ -41,6 +41,8 @@ pub struct Docker {
     pub refused: BTreeMap<String, (Fault, String)>,
     /// Operations that failed.
     pub troubles: BTreeMap<SetId, Trouble>,
+    /// Sets of which a container cannot be inspected.
+    pub unseen: BTreeSet<SetId>,
     /// Starts that were refused.
     pub tries: u32,
     starts: u32,
@@ -127,17 +129,21 @@ impl Docker {
                 .is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o && r.state == RunState::Running))
         };
         let starts = !goal.running.iter().all(up);
-        match self.refused.get(version).cloned().filter(|_| starts) {
-            Some((fault, what)) => {
-                self.tries += 1;
-                self.troubles.insert(goal.set.clone(), Trouble { set: goal.set.clone(), what, fault });
-                true
-            }
-            None => {
-                self.troubles.remove(&goal.set);
-                false
-            }
-        }
+        let Some((fault, what)) = self.refused.get(version).cloned().filter(|_| starts) else {
+            self.troubles.remove(&goal.set);
+            return false;
+        };
+        self.tries += 1;
+        self.troubles.insert(goal.set.clone(), Trouble { set: goal.set.clone(), what, fault });
+        true
+    }
+
+    pub fn all_troubles(&self) -> Vec<Trouble> {
+        let unseen = self.unseen.iter().filter_map(|id| {
+            let what = format!("Docker cannot inspect a container of {}", self.set(id)?.component);
+            Some(Trouble { set: id.clone(), what, fault: Fault::Passing })
+        });
+        self.troubles.values().cloned().chain(unseen).collect()
     }
 
     /// What is not asked for any more is not tried any more.

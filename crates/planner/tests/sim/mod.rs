@@ -205,7 +205,7 @@ impl Sim {
     fn observe(&mut self) {
         if self.world.engine.unreachable.is_none() && !self.late {
             self.world.sets.clone_from(&self.docker.sets);
-            self.world.engine.troubles = self.docker.troubles.values().cloned().collect();
+            self.world.engine.troubles = self.docker.all_troubles();
         }
         self.late = false;
         self.users.visit(self.nginx.live.as_ref(), &self.docker, self.now);

@@ -187,6 +187,8 @@ fn befall(sim: &mut Sim, lane: &[(SetId, u32)], words: &[&str]) {
         }
         ["is", "removed", "by", "somebody"] => sim.docker.vanish(&set, ordinal),
         ["is", "ill"] => sim.docker.ill.extend(lane.iter().cloned()),
+        ["cannot", "be", "inspected"] => drop(sim.docker.unseen.insert(set)),
+        ["can", "be", "inspected"] => sim.docker.unseen.clear(),
         ["is", "well"] => sim.docker.ill.clear(),
         ["errors", bad, "of", all] => sim.users.extra(bad.parse().unwrap(), all.parse().unwrap()),
         _ => panic!("this cannot happen: {}", words.join(" ")),
