@@ -20,9 +20,6 @@ impl Turn<'_> {
         let trial = self.trial().filter(|_| !self.is_reverting())?;
         let ours = |t: &&Trouble| trial.crews.values().any(|c| c.set == t.set);
         let worst = self.world.engine.troubles.iter().filter(ours).max_by_key(|t| t.fault);
-        if trial.refusal.is_some() {
-            self.is_paused();
-        }
         let Some(trouble) = worst else { return self.heed_mended() };
         match trouble.fault {
             Fault::Version => Some(self.take_off(Outcome::Reverted, &trouble.what, None, None)),

@@ -238,19 +238,11 @@ impl Turn<'_> {
 
     /// A pause, an unwell production, a dead engine or one that cannot do what is asked: no progress, all safety.
     pub(crate) fn holds_progress(&mut self) -> bool {
-        if self.is_paused() {
+        if let Some(pause) = self.that_it_is_paused() {
+            self.waiting.push(pause);
             return true;
         }
         self.unwell || !self.engine_answers() || self.trial().is_some_and(|t| t.refusal.is_some())
-    }
-
-    /// Whether nothing goes on until somebody resumes; says so.
-    pub(crate) fn is_paused(&mut self) -> bool {
-        let Some(waits) = self.that_it_is_paused() else { return false };
-        if !self.waiting.contains(&waits) {
-            self.waiting.push(waits);
-        }
-        true
     }
 
     /// That it is paused, by whom, why, and how it goes on.
