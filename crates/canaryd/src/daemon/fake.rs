@@ -167,6 +167,7 @@ pub(super) fn gateway(rollout: &str) -> ObservedGateway {
         spec_hash: String::new(),
         exits: Vec::new(),
         error: None,
+        unseen: None,
     }
 }
 
@@ -189,6 +190,7 @@ pub(super) fn container(rollout: &str, revision: &str, set: u64) -> ObservedCont
         addr: None,
         pid: None,
         error: None,
+        unseen: None,
     }
 }
 
