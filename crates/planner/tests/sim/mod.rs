@@ -182,7 +182,7 @@ impl Sim {
             Desired::Unknown | Desired::Gone { .. } => &self.manifest,
         };
         self.users.attend(&self.memory, in_force);
-        if self.world.journal_writable {
+        if self.world.journal_trouble.is_none() {
             self.docker.give_up(&plan.actions);
         }
         let all = plan.actions.len();
