@@ -38,28 +38,29 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
         Some(cell) => cell.memory.lock().await.clone(),
         None => Memory::default(),
     };
-    let production = memory.production_revision().and_then(|r| house.store.revision(&rollout.name, &r));
+    let kept = memory.production_revision().and_then(|r| house.store.revision(&rollout.name, &r));
+    let production = kept.as_deref();
     let rate = known.as_ref().map(|cell| super::evidence::view(cell).requests_per_second);
     let decided = decide(house, &rollout, &memory);
-    let connections = plan_gateway::connections(known.as_deref(), production.as_ref(), &rollout).await;
+    let connections = plan_gateway::connections(known.as_deref(), production, &rollout).await;
     let replacement = plan_gateway::replacement(known.as_deref(), &rollout).await;
     let strictest = rollout.checks.iter().map(allowed).fold(1.0, f64::min);
     Ok(PlanPage {
         host: house.config.host.clone(),
         name: rollout.name.clone(),
-        from: production.as_ref().map(|p| p.version.clone()),
+        from: production.map(|p| p.version.clone()),
         to: rollout.version.clone(),
         now: decided.0,
         actions: decided.1,
         warnings: warnings(&rollout),
-        changes: production.as_ref().map(|p| changes(p, &rollout)).unwrap_or_default(),
+        changes: production.map(|p| changes(p, &rollout)).unwrap_or_default(),
         memory: Some(PlanMemory {
-            from: production.as_ref().and_then(|p| p.app.container.resources.memory),
+            from: production.and_then(|p| p.app.container.resources.memory),
             to: rollout.app.container.resources.memory,
-            together: peak_memory(production.as_ref(), &rollout),
+            together: peak_memory(production, &rollout),
             free: house.engine.free_memory().await,
         }),
-        steps: steps(production.as_ref(), &rollout),
+        steps: steps(production, &rollout),
         notes: plan_gateway::notes(connections.as_ref(), replacement.as_ref()),
         connections,
         replacement,

@@ -6,13 +6,17 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use canaryd_rollout::{ImageState, RevisionId, Rollout, RolloutName};
 use serde::{Deserialize, Serialize};
 
+use super::bells::lock;
 use super::failures::Failures;
 
+/// Revisions that are held in memory: a few of each of many rollouts.
+const REVISIONS: usize = 500;
 /// How the directory of a gateway begins that is on its way out. No rollout's name does.
 const ASIDE: &str = ".gone-";
 
@@ -20,6 +24,8 @@ const ASIDE: &str = ".gone-";
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     root: PathBuf,
+    /// Revisions as they were kept or read last: every plan asks for them, and a disk may be slow.
+    revisions: Arc<Mutex<BTreeMap<(RolloutName, RevisionId), Arc<Rollout>>>>,
     /// The failure bundles.
     pub(crate) failures: Failures,
 }
@@ -38,7 +44,8 @@ pub(crate) struct Kept {
 impl Store {
     /// Makes the directories.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let store = Self { root: root.to_owned(), failures: Failures::new(root.join("failures")) };
+        let store =
+            Self { root: root.to_owned(), revisions: Arc::default(), failures: Failures::new(root.join("failures")) };
         for dir in ["revisions", "desired", "failures", "gateways"] {
             private_dir(&root.join(dir)).with_context(|| format!("cannot make {}", root.join(dir).display()))?;
         }
@@ -102,17 +109,32 @@ impl Store {
         }
         let json = serde_json::to_vec_pretty(rollout)?;
         write_atomically(&dir.join("rollout.json"), &json, 0o600)
-            .with_context(|| format!("cannot keep revision {} of {}", rollout.revision, rollout.name))
+            .with_context(|| format!("cannot keep revision {} of {}", rollout.revision, rollout.name))?;
+        // What was read before is older. It is read again, and not taken from here: the file is what a restart finds.
+        lock(&self.revisions).remove(&(rollout.name.clone(), rollout.revision.clone()));
+        Ok(())
     }
 
     /// The rollout as it was when this revision was resolved last.
-    pub(crate) fn revision(&self, name: &RolloutName, revision: &RevisionId) -> Option<Rollout> {
+    pub(crate) fn revision(&self, name: &RolloutName, revision: &RevisionId) -> Option<Arc<Rollout>> {
+        // Held while it is read: a newer one that is kept meanwhile removes what is put in here.
+        let mut known = lock(&self.revisions);
+        let key = (name.clone(), revision.clone());
+        if let Some(rollout) = known.get(&key) {
+            return Some(Arc::clone(rollout));
+        }
         let path = self.revision_dir(name, revision).join("rollout.json");
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+        let rollout: Arc<Rollout> = Arc::new(serde_json::from_slice(&fs::read(path).ok()?).ok()?);
+        if known.len() >= REVISIONS {
+            known.pop_first();
+        }
+        known.insert(key, Arc::clone(&rollout));
+        Some(rollout)
     }
 
     /// Removes a revision's files.
     pub(crate) fn forget_revision(&self, name: &RolloutName, revision: &RevisionId) -> io::Result<()> {
+        lock(&self.revisions).remove(&(name.clone(), revision.clone()));
         remove_dir(&self.revision_dir(name, revision))
     }
 
@@ -199,5 +221,37 @@ mod tests {
         let mode = fs::metadata(dir.join("copy")).unwrap().permissions().mode();
         fs::remove_dir_all(&dir).unwrap();
         assert_eq!(mode & 0o777, 0o444);
+    }
+
+    fn rollout(startup: &str) -> Rollout {
+        let text = format!(
+            "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: {{ name: shop }}\nspec:\n  version: v1\n  app:\n    image: shop\n    port: 80\n    health: {{ http: /health, startup: {startup} }}\n"
+        );
+        let source = canaryd_rollout::SourceText { name: "shop.yaml".into(), text };
+        let draft = canaryd_rollout::parse(&source, &BTreeMap::new()).drafts.remove(0);
+        let state = ImageState::Present { id: "sha256:1".to_owned() };
+        let images = BTreeMap::from([("shop".to_owned(), state)]);
+        let inputs = canaryd_rollout::Inputs { images, ..canaryd_rollout::Inputs::default() };
+        canaryd_rollout::resolve(&draft, &inputs).unwrap().rollout
+    }
+
+    #[test]
+    fn a_revision_is_read_once_and_again_when_it_was_kept_anew_or_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (first, second) = (rollout("10s"), rollout("20s"));
+        assert_eq!(first.revision, second.revision, "health is policy");
+        let read = || store.revision(&first.name, &first.revision);
+        assert_eq!(read(), None);
+        store.keep_revision(&first, &BTreeMap::new()).unwrap();
+        assert_eq!(read().as_deref(), Some(&first));
+        // A plan never waits for the disk again.
+        let file = store.revision_dir(&first.name, &first.revision).join("rollout.json");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(read().as_deref(), Some(&first));
+        store.keep_revision(&second, &BTreeMap::new()).unwrap();
+        assert_eq!(read().as_deref(), Some(&second));
+        store.forget_revision(&first.name, &first.revision).unwrap();
+        assert_eq!(read(), None);
     }
 }

@@ -99,7 +99,7 @@ fn containers_of<'a>(observation: Option<&'a Observation>, cell: &Cell) -> Vec<&
 /// force wins over what a revision was started with.
 struct Revisions {
     desired: Option<Arc<Rollout>>,
-    stored: BTreeMap<RevisionId, Rollout>,
+    stored: BTreeMap<RevisionId, Arc<Rollout>>,
 }
 
 impl Revisions {
