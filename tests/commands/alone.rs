@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use canaryd_e2e::{Manifest, canaryd};
+use canaryd_e2e::{Manifest, SmallDisk, canaryd};
+use rusqlite::Connection;
 use serde_json::Value;
 
 fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
@@ -168,4 +169,59 @@ fn a_daemon_that_cannot_start_says_why_and_whose_fault_it_is() {
     let engine = ["--watch", "m", "--state", "s", "--docker-host", "unix:///nobody/docker.sock"];
     let (code, _, err) = run(dir.path(), &engine);
     assert!(code == 4 && err.contains("/nobody/docker.sock"), "{code}: {err}");
+}
+
+/// A state directory with a journal that says which instance it is; no engine answers.
+const START: [&str; 8] =
+    ["--watch", "m", "--state", "s", "--docker-host", "unix:///nobody/docker.sock", "--log", "text"];
+
+fn with_journal(dir: &Path) -> Connection {
+    fs::create_dir_all(dir.join("m")).unwrap();
+    // It ends for want of an engine, and its journal is there.
+    assert_eq!(run(dir, &START).0, 4);
+    Connection::open(dir.join("s/journal.db")).unwrap()
+}
+
+/// Ends with exit code 4 before it asks for the engine, and says each of `words`.
+fn expect_unusable(dir: &Path, words: &[&str]) {
+    let (code, _, err) = run(dir, &START);
+    assert_eq!(code, 4, "{err}");
+    for word in words {
+        assert!(err.contains(word), "{word:?} is not said: {err}");
+    }
+    assert!(!err.contains("docker.sock"), "the journal comes first: {err}");
+}
+
+#[test]
+fn a_journal_that_cannot_be_used_ends_the_daemon_with_4_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = with_journal(dir.path());
+    journal.execute_batch("BEGIN IMMEDIATE").unwrap();
+    expect_unusable(dir.path(), &["journal.db", "locked"]);
+    journal.execute_batch("ROLLBACK").unwrap();
+    journal.execute("UPDATE schema_version SET version = 7", []).unwrap();
+    expect_unusable(dir.path(), &["journal.db", "newer canaryd", "format 7", "up to 1", "backup"]);
+    journal.execute("UPDATE schema_version SET version = 1", []).unwrap();
+    drop(journal);
+    assert!(run(dir.path(), &START).2.contains("docker.sock"), "it is as it was");
+    fs::write(dir.path().join("s/journal.db"), "scribbled over ".repeat(1000)).unwrap();
+    expect_unusable(dir.path(), &["journal.db", "damaged"]);
+    fs::remove_file(dir.path().join("s/journal.db")).unwrap();
+    expect_unusable(dir.path(), &["journal.db", "is missing"]);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_ends_the_daemon_with_4_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&dir.path().join("s"), "1M") else {
+        eprintln!("skipped: a small disk can only be mounted as root");
+        return;
+    };
+    drop(with_journal(dir.path()));
+    disk.fill();
+    expect_unusable(dir.path(), &["journal.db"]);
+    disk.free();
+    assert!(run(dir.path(), &START).2.contains("docker.sock"), "it goes on when there is room");
+    disk.remount("ro");
+    expect_unusable(dir.path(), &["Read-only file system"]);
 }

@@ -33,6 +33,15 @@ impl SmallDisk {
         while filler.write_all(&[0; 4096]).is_ok() {}
     }
 
+    /// `ro` or `rw`.
+    ///
+    /// # Panics
+    /// Somebody writes to it.
+    pub fn remount(&self, mode: &str) {
+        let done = Command::new("mount").args(["-o", &format!("remount,{mode}")]).arg(&self.path).status();
+        assert!(done.is_ok_and(|status| status.success()), "{} is in use", self.path.display());
+    }
+
     /// There is room again.
     ///
     /// # Panics

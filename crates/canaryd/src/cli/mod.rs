@@ -76,6 +76,7 @@ fn why_not_started(error: &anyhow::Error) -> Exit {
         cause.is::<canaryd_engine::EngineError>()
             || cause.is::<serde_json::Error>()
             || cause.downcast_ref().is_some_and(is_of_the_journal)
+            || cause.downcast_ref().is_some_and(is_of_the_disk)
     };
     if error.chain().any(stands_between) { Exit::NoDaemon } else { Exit::Usage }
 }
@@ -93,6 +94,12 @@ fn is_of_the_journal(error: &JournalError) -> bool {
         | JournalError::Closed => true,
         JournalError::InUse { .. } | JournalError::Io { .. } => false,
     }
+}
+
+/// Whether no other command would help: the disk takes nothing.
+fn is_of_the_disk(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    [QuotaExceeded, ReadOnlyFilesystem, StorageFull].contains(&error.kind())
 }
 
 async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
@@ -161,6 +168,28 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_start_says_by_its_exit_code_whether_another_command_would_help() {
+        let path = || std::path::PathBuf::from("/s/journal.db");
+        let io = |kind: std::io::ErrorKind| JournalError::Io { doing: "open", path: path(), source: kind.into() };
+        let of_the_journal = [
+            JournalError::Full { path: path() },
+            JournalError::ReadOnly { path: path(), what: "attempt to write a readonly database".to_owned() },
+            JournalError::Corrupt { path: path(), what: "malformed".to_owned() },
+            JournalError::Newer { path: path(), found: 2, known: 1 },
+            io(std::io::ErrorKind::ReadOnlyFilesystem),
+            io(std::io::ErrorKind::StorageFull),
+        ];
+        for error in of_the_journal {
+            let error = anyhow::Error::from(error).context("at the start");
+            assert_eq!(why_not_started(&error), Exit::NoDaemon, "{error:#}");
+        }
+        for error in [JournalError::InUse { dir: path(), holder: None }, io(std::io::ErrorKind::NotADirectory)] {
+            let error = anyhow::Error::from(error);
+            assert_eq!(why_not_started(&error), Exit::Usage, "{error:#}");
+        }
     }
 
     #[test]
