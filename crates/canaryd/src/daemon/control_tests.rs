@@ -1,7 +1,10 @@
-//! Commands while the journal cannot be written: another program has locked the database.
+//! Commands while the journal cannot be written: another program has locked the database, or the disk hangs.
 
+use std::path::Path;
+use std::process::{Command as Program, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use canaryd_cockpit::Control;
 use canaryd_planner::{Answer, Command, Verb};
@@ -9,8 +12,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::control::Desk;
-use super::fake::{Site, name};
-use super::rollouts;
+use super::fake::{Site, name, until};
+use super::{evidence, rollouts};
 
 fn said(id: &str, verb: Verb) -> Command {
     let actor = "mina (uid 1000)".to_owned();
@@ -68,9 +71,74 @@ async fn a_journal_that_may_hold_what_was_refused_is_written_anew_though_there_i
     let json = json.replace("\"inbox\":[]", &format!("\"inbox\":[{refused}]"));
     site.house.journal.commit_command("shop", json, Timestamp::now()).await.unwrap();
     cell.doubtful.store(true, Ordering::Relaxed);
+    // Nor is it time to keep the clock.
+    *super::bells::lock(&cell.kept_at) = Some(std::time::Instant::now());
     let running = tokio::spawn(rollouts::run(Arc::clone(&site.house), Arc::clone(&cell)));
     let journal = &site.house.journal;
     let is_clean = async || !journal.memory("shop").await.unwrap().unwrap().contains("delete");
-    super::fake::until("the journal says what holds", is_clean).await;
+    until("the journal says what holds", is_clean).await;
     running.abort();
+}
+
+/// A disk of its own that can be made to hang: whoever writes to it waits until it thaws.
+struct Freezer<'a>(&'a Path);
+
+impl<'a> Freezer<'a> {
+    /// `None`, with a word, where it cannot be had.
+    #[expect(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
+    fn mount(at: &'a Path, image: &Path) -> Option<Self> {
+        std::fs::File::create(image).and_then(|file| file.set_len(16 << 20)).unwrap();
+        let made =
+            done("mkfs.ext4", &["-q".as_ref(), image]) && done("mount", &["-o".as_ref(), "loop".as_ref(), image, at]);
+        if !made {
+            eprintln!("skipped: a disk that hangs needs root, mkfs.ext4 and loop devices");
+        }
+        made.then_some(Self(at))
+    }
+
+    fn freeze(&self) {
+        assert!(done("fsfreeze", &["-f".as_ref(), self.0]), "it freezes");
+    }
+
+    fn thaw(&self) {
+        done("fsfreeze", &["-u".as_ref(), self.0]);
+    }
+}
+
+impl Drop for Freezer<'_> {
+    fn drop(&mut self) {
+        self.thaw();
+        done("umount", &["-l".as_ref(), self.0]);
+        let _ = std::fs::remove_dir(self.0);
+    }
+}
+
+fn done(program: &str, args: &[&Path]) -> bool {
+    Program::new(program).args(args).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_counts_as_one_that_cannot_be_written_after_two_seconds_and_is_found_again() {
+    let (dir, image) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let at = dir.path().to_owned();
+    let Some(disk) = Freezer::mount(&at, image.path()) else { return };
+    let site = Site::on(dir).await;
+    let cell = site.cell("shop");
+    let loops = [
+        tokio::spawn(rollouts::run(Arc::clone(&site.house), Arc::clone(&cell))),
+        tokio::spawn(evidence::run(Arc::clone(&site.house))),
+    ];
+    until("the first plan is kept", async || site.house.journal.memory("shop").await.unwrap().is_some()).await;
+    disk.freeze();
+    let asked = Instant::now();
+    let answer = site.say("1", Verb::Delete).await;
+    let waited = asked.elapsed();
+    assert!(!answer.accepted && answer.message.contains("takes longer than 2 s"), "{}", answer.message);
+    assert!(waited >= rollouts::DISK_PATIENCE && waited < Duration::from_secs(5), "{waited:?}");
+    assert!(!site.house.can_write());
+    disk.thaw();
+    until("it can be written again", async || site.house.can_write()).await;
+    let is_clean = async || !site.house.journal.memory("shop").await.unwrap().unwrap().contains("delete");
+    until("what was refused is not in the journal", is_clean).await;
+    loops.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -351,3 +351,7 @@ impl Evidence {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;

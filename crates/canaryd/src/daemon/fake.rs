@@ -1,6 +1,7 @@
 //! A house without Docker: an engine that says and does what a test wants, and a real journal in a directory of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,12 @@ use canaryd_engine::{
 };
 use canaryd_journal::{Journal, Opened};
 use canaryd_planner::Memory;
-use canaryd_rollout::{ComponentName, RolloutName, SetId};
+use canaryd_rollout::{ComponentName, ImageState, Rollout, RolloutName, SetId};
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::bells::lock;
@@ -31,6 +34,72 @@ pub(super) struct FakeEngine {
     pub(super) away: Mutex<bool>,
     /// Whose gateway was to be removed, each time.
     pub(super) removals: Mutex<Vec<String>>,
+    /// The master process of its one gateway.
+    pub(super) nginx: FakeNginx,
+}
+
+/// What becomes of a HUP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hup {
+    /// What `current` names is live.
+    Obeyed,
+    /// It is received, and the configuration is not taken.
+    Ignored,
+    /// It cannot be sent.
+    Refused,
+}
+
+/// A master whose ops port says which generation is live.
+#[derive(Debug, Default)]
+pub(super) struct FakeNginx {
+    /// The gateway's directory.
+    pub(super) dir: Mutex<PathBuf>,
+    /// What becomes of the next signals; obeyed when nothing is said.
+    pub(super) next: Mutex<VecDeque<Hup>>,
+    /// Signals that came.
+    pub(super) hups: Mutex<u32>,
+    /// What it took over, oldest first.
+    pub(super) loaded: Mutex<Vec<String>>,
+    live: Arc<Mutex<String>>,
+}
+
+impl FakeNginx {
+    /// Starts on what `current` names; the port where its ops port is.
+    pub(super) async fn start(&self, dir: PathBuf) -> u16 {
+        *lock(&self.dir) = dir;
+        self.reload();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let live = Arc::clone(&self.live);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                // The whole request comes in one piece, and every one is the same.
+                let _ = stream.read(&mut [0; 4096]).await;
+                let text = lock(&live).clone();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", text.len());
+                let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
+            }
+        });
+        port
+    }
+
+    fn reload(&self) {
+        let current = std::fs::read_link(lock(&self.dir).join("conf/current")).unwrap();
+        let generation = current.file_name().unwrap().to_str().unwrap().to_owned();
+        lock(&self.loaded).push(generation.clone());
+        *lock(&self.live) = generation;
+    }
+
+    fn hup(&self) -> Result<()> {
+        *lock(&self.hups) += 1;
+        let next = lock(&self.next).pop_front();
+        match next.unwrap_or(Hup::Obeyed) {
+            Hup::Obeyed => self.reload(),
+            Hup::Ignored => {}
+            Hup::Refused => return away(),
+        }
+        Ok(())
+    }
 }
 
 fn away<T>() -> Result<T> {
@@ -68,7 +137,7 @@ impl Engine for FakeEngine {
         away()
     }
     async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecResult> {
-        away()
+        Ok(ExecResult { code: 0, output: "nginx version: nginx/1.30.4".to_owned() })
     }
     fn logs(&self, container: &str, _: LogOptions) -> BoxStream<'static, Result<LogLine>> {
         let text = format!("a line of {container}");
@@ -87,8 +156,11 @@ impl Engine for FakeEngine {
         lock(&self.removals).push(rollout.to_string());
         Ok(())
     }
-    async fn signal(&self, _: &str, _: Option<i64>, _: Signal) -> Result<()> {
-        away()
+    async fn signal(&self, _: &str, _: Option<i64>, signal: Signal) -> Result<()> {
+        match signal {
+            Signal::Hup => self.nginx.hup(),
+            Signal::Usr1 | Signal::Quit => Ok(()),
+        }
     }
     async fn old_workers(&self, _: &str) -> Result<u32> {
         Ok(0)
@@ -150,6 +222,20 @@ impl Site {
 
 pub(super) fn name(rollout: &str) -> RolloutName {
     rollout.parse().unwrap()
+}
+
+/// The rollout `shop` with something more about its health (`, startup: 10s`) and the rest of its spec.
+pub(super) fn rollout(version: &str, health: &str, more: &str) -> Rollout {
+    let text = format!(
+        "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: {{ name: shop }}\nspec:\n  version: {version}\n  app:\n    image: shop:${{version}}\n    port: 80\n    env: {{ VERSION: {version} }}\n    health: {{ http: /health{health} }}\n{more}"
+    );
+    let source = canaryd_rollout::SourceText { name: "shop.yaml".into(), text };
+    let mut parsed = canaryd_rollout::parse(&source, &BTreeMap::new());
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+    let state = ImageState::Present { id: "sha256:1".to_owned() };
+    let images = BTreeMap::from([(format!("shop:{version}"), state)]);
+    let inputs = canaryd_rollout::Inputs { images, ..canaryd_rollout::Inputs::default() };
+    canaryd_rollout::resolve(&parsed.drafts.remove(0), &inputs).unwrap().rollout
 }
 
 /// A gateway that runs.

@@ -25,10 +25,13 @@ const ASIDE: &str = ".gone-";
 pub(crate) struct Store {
     root: PathBuf,
     /// Revisions as they were kept or read last: every plan asks for them, and a disk may be slow.
-    revisions: Arc<Mutex<BTreeMap<(RolloutName, RevisionId), Arc<Rollout>>>>,
+    revisions: Arc<Mutex<Revisions>>,
     /// The failure bundles.
     pub(crate) failures: Failures,
 }
+
+/// By name and revision.
+type Revisions = BTreeMap<(RolloutName, RevisionId), Arc<Rollout>>;
 
 /// The last valid manifest of one name, resolved: what stays in force when its file breaks, also across a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,6 +212,7 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::rollout;
     use super::*;
 
     #[test]
@@ -223,23 +227,11 @@ mod tests {
         assert_eq!(mode & 0o777, 0o444);
     }
 
-    fn rollout(startup: &str) -> Rollout {
-        let text = format!(
-            "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: {{ name: shop }}\nspec:\n  version: v1\n  app:\n    image: shop\n    port: 80\n    health: {{ http: /health, startup: {startup} }}\n"
-        );
-        let source = canaryd_rollout::SourceText { name: "shop.yaml".into(), text };
-        let draft = canaryd_rollout::parse(&source, &BTreeMap::new()).drafts.remove(0);
-        let state = ImageState::Present { id: "sha256:1".to_owned() };
-        let images = BTreeMap::from([("shop".to_owned(), state)]);
-        let inputs = canaryd_rollout::Inputs { images, ..canaryd_rollout::Inputs::default() };
-        canaryd_rollout::resolve(&draft, &inputs).unwrap().rollout
-    }
-
     #[test]
     fn a_revision_is_read_once_and_again_when_it_was_kept_anew_or_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let (first, second) = (rollout("10s"), rollout("20s"));
+        let [first, second] = ["10s", "20s"].map(|startup| rollout("v1", &format!(", startup: {startup}"), ""));
         assert_eq!(first.revision, second.revision, "health is policy");
         let read = || store.revision(&first.name, &first.revision);
         assert_eq!(read(), None);

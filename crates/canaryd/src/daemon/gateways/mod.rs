@@ -9,6 +9,8 @@ mod lowering;
 mod route;
 mod running;
 mod turn;
+#[cfg(test)]
+mod turn_tests;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,95 @@
+//! What keeps evidence, what ends it, and when a log counts as read.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use canaryd_planner::{Memory, Slots};
+use canaryd_rollout::Rollout;
+
+use super::*;
+use crate::daemon::dry_run;
+use crate::daemon::fake::{Site, rollout};
+
+const STAGES: &str = "  stages: [{ weight: 5, observe: 10m }, { weight: 100, observe: 10m }]\n";
+const LONGER: &str =
+    "  stages: [{ weight: 5, observe: 30m }, { weight: 50, observe: 5m }, { weight: 100, observe: 10m }]\n";
+
+fn wish(cell: &Cell, rollout: Rollout) {
+    lock(&cell.wish).rollout = Some(Arc::new(rollout));
+}
+
+/// Plans until it is so; what a plan wants is pretended to be done.
+fn plan_until(site: &Site, cell: &Arc<Cell>, mut memory: Memory, what: &str, so: impl Fn(&Memory) -> bool) -> Memory {
+    let slots = Slots { may_move: true, may_start: true, ahead: Vec::new() };
+    for _ in 0..100 {
+        if so(&memory) {
+            return memory;
+        }
+        memory = dry_run::turn(&site.house, cell, &memory, slots.clone()).memory;
+    }
+    panic!("never {what}: {}", memory.phase_name());
+}
+
+/// v2 is on trial, and was seen at work.
+async fn on_trial(site: &Site) -> (Arc<Cell>, Memory) {
+    site.look().await;
+    let cell = site.cell("shop");
+    wish(&cell, rollout("v1", "", STAGES));
+    let serves = |m: &Memory| m.production_revision().is_some() && m.phase_name() == "idle";
+    let memory = plan_until(site, &cell, Memory::default(), "v1 in production", serves);
+    wish(&cell, rollout("v2", "", STAGES));
+    let memory = plan_until(site, &cell, memory, "v2 on trial", |m| m.canary_set().is_some());
+    attend(&cell, &memory);
+    let sample =
+        |client| Sample { arm: Arm::Canary, ordinal: 1, failed: false, latency: Some(0.1), mode: None, client };
+    let samples: Vec<Sample> = (0..50).map(sample).collect();
+    let mut held = lock(&cell.evidence);
+    let (_, judge) = held.judge.as_mut().expect("there is a judge");
+    judge.tick(100, &samples);
+    drop(held);
+    (cell, memory)
+}
+
+fn judged(cell: &Cell) -> String {
+    serde_json::to_string(&lock(&cell.evidence).judge).unwrap()
+}
+
+#[tokio::test]
+async fn edited_stages_keep_the_evidence_and_edited_checks_begin_with_none() {
+    let site = Site::new().await;
+    let (cell, memory) = on_trial(&site).await;
+    let seen = judged(&cell);
+    wish(&cell, rollout("v2", "", LONGER));
+    attend(&cell, &memory);
+    assert_eq!(judged(&cell), seen, "the planned time is no question");
+    let stricter = format!("{LONGER}  checks: [{{ name: errors, errorRate: {{ max: 0.1% }} }}]\n");
+    wish(&cell, rollout("v2", "", &stricter));
+    attend(&cell, &memory);
+    let fresh = judged(&cell);
+    assert_ne!(fresh, seen);
+    attend(&cell, &memory);
+    assert_eq!(judged(&cell), fresh, "and goes on with that");
+    let (_, judge) = lock(&cell.evidence).judge.clone().unwrap();
+    let asked = settings_of(&rollout("v2", "", &stricter));
+    assert_eq!(serde_json::to_string(&judge).unwrap(), serde_json::to_string(&Judge::new(asked)).unwrap());
+}
+
+#[tokio::test]
+async fn a_log_counts_as_read_only_when_its_end_was_reached() {
+    let site = Site::new().await;
+    let cell = site.cell("shop");
+    restore(&site.house, &cell).await;
+    let log = log_of(&site.house, &cell);
+    fs::create_dir_all(log.parent().unwrap()).unwrap();
+    // One more than a second takes, of before: a daemon that was away has much to catch up with.
+    fs::write(&log, "a line of before\n".repeat(LINES + 1)).unwrap();
+    let read = || read_all(&site.house, &[Arc::clone(&cell)], Duration::ZERO);
+    read();
+    assert_eq!(view(&cell).read_at, None, "what it tells is of the past");
+    read();
+    let at = view(&cell).read_at.expect("now it is at the end");
+    fs::write(&log, "more of before\n".repeat(2 * LINES + 2)).unwrap();
+    read();
+    assert_eq!(view(&cell).read_at, Some(at), "behind again");
+}

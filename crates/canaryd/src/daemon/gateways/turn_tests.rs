@@ -1,0 +1,103 @@
+//! Lowerings in the corners: without a gateway that runs, and after a change that failed half-way.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use canaryd_gateway::{Endpoint, GenerationId, Intent, Lane, Traffic, render, twin};
+use canaryd_rollout::{SetId, Weight};
+
+use super::Wanted;
+use super::disk::keep_intent;
+use super::running::link;
+use super::turn::Gateway;
+use crate::daemon::bells::lock;
+use crate::daemon::fake::{Hup, Site, gateway, rollout};
+use crate::daemon::house::Cell;
+
+fn intent(seq: u64, canary: Weight) -> Intent {
+    let endpoint = |n| vec![Endpoint { set: SetId::nth(n), ordinal: 1, addr: IpAddr::from([10, 0, 0, 1]), port: 80 }];
+    let mut lanes = BTreeMap::from([(Lane::Production, endpoint(1))]);
+    if canary > Weight::ZERO {
+        lanes.insert(Lane::Canary, endpoint(2));
+    }
+    Intent { seq, traffic: Traffic::Split { canary }, lanes }
+}
+
+fn quarter() -> Weight {
+    Weight::from_basis_points(2500).unwrap()
+}
+
+/// A rollout whose gateway has this intent live on disk.
+async fn prepared(site: &Site, live: &Intent) -> Arc<Cell> {
+    let cell = site.cell("shop");
+    let rollout = rollout("v1", "", "");
+    lock(&cell.wish).rollout = Some(Arc::new(rollout.clone()));
+    let gateway = Gateway::open(&site.house, &cell).await.unwrap();
+    let settings = gateway.settings(&rollout, live);
+    let generation = GenerationId::new(site.house.config.epoch, 1_000);
+    let (whole, lowered) = (render(&settings, live, generation).unwrap(), twin(&settings, live, generation).unwrap());
+    let link = link(&gateway.dir, &gateway.secrets, None).unwrap();
+    link.prepare(&whole, &lowered, None).await.unwrap();
+    keep_intent(&gateway.dir, generation, live).unwrap();
+    link.swap(generation).unwrap();
+    cell
+}
+
+fn is_on_the_twin(gateway: &Gateway) -> bool {
+    link(&gateway.dir, &gateway.secrets, None).unwrap().current().unwrap().is_twin()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_down_is_lowered_by_what_it_will_start_on() {
+    let site = Site::new().await;
+    let cell = prepared(&site, &intent(1, quarter())).await;
+    let mut gateway = Gateway::open(&site.house, &cell).await.unwrap();
+    assert_eq!(cell.gateway.view().live.unwrap().intent.traffic.canary(), quarter());
+    site.look().await;
+    gateway.turn(Wanted::Serve(intent(2, Weight::ZERO))).await;
+    assert!(is_on_the_twin(&gateway), "the next start lowers");
+    let view = cell.gateway.view();
+    let live = view.live.unwrap();
+    assert_eq!((live.intent.seq, live.intent.traffic.canary()), (2, Weight::ZERO));
+    assert!(!view.lowered_offline, "canaryd did it itself");
+    assert_eq!(*lock(&site.engine.nginx.hups), 0, "there is nobody to signal");
+}
+
+/// v2 is to get a quarter; the gateway runs, and does with the signals what `next` says.
+async fn failed_raise(next: [Hup; 2]) -> (Site, Gateway) {
+    let site = Site::new().await;
+    let cell = prepared(&site, &intent(1, Weight::ZERO)).await;
+    let mut gateway_at_work = Gateway::open(&site.house, &cell).await.unwrap();
+    let ops_port = Some(site.engine.nginx.start(gateway_at_work.dir.clone()).await);
+    lock(&site.engine.gateways).push(canaryd_engine::ObservedGateway { ops_port, ..gateway("shop") });
+    site.look().await;
+    lock(&site.engine.nginx.next).extend(next);
+    gateway_at_work.turn(Wanted::Serve(intent(2, quarter()))).await;
+    let problem = cell.gateway.view().problem.expect("it does not become live");
+    assert!(problem.contains("did not become live"), "{problem}");
+    assert_eq!(*lock(&site.engine.nginx.hups), 2, "one for the raise, one to put back");
+    (site, gateway_at_work)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raise_that_failed_and_was_not_put_back_is_lowered_as_if_it_were_live() {
+    let (site, mut gateway) = failed_raise([Hup::Ignored, Hup::Refused]).await;
+    assert_eq!(gateway.attempt.as_ref().map(|a| a.traffic.canary()), Some(quarter()), "it may still come to life");
+    gateway.turn(Wanted::Serve(intent(3, Weight::ZERO))).await;
+    let twin = GenerationId::new(site.house.config.epoch, 1_000).twin().to_string();
+    let loaded = lock(&site.engine.nginx.loaded).clone();
+    assert_eq!(loaded.get(1), Some(&twin), "the first thing that NGINX took over is the prepared twin: {loaded:?}");
+    assert_eq!(gateway.attempt, None);
+    assert_eq!(gateway.live.as_ref().map(|live| live.intent.seq), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raise_that_failed_and_was_put_back_needs_no_lowering() {
+    let (site, mut gateway) = failed_raise([Hup::Ignored, Hup::Obeyed]).await;
+    assert_eq!(gateway.attempt, None);
+    gateway.turn(Wanted::Serve(intent(3, Weight::ZERO))).await;
+    let loaded = lock(&site.engine.nginx.loaded).clone();
+    assert!(loaded.iter().all(|generation| !generation.ends_with('t')), "{loaded:?}");
+    assert_eq!(gateway.live.as_ref().map(|live| live.intent.seq), Some(3));
+}
