@@ -20,15 +20,18 @@ as_root() {
 
 # --- packages -------------------------------------------------------------------------------------------------------
 
-apt_install() {
-  has apt-get || die "please install: $*"
-  say "installing with apt-get: $*"
+apt_update() {
+  say "updating apt's package lists"
   local quiet=(-q -o=APT::Update::Error-Mode=any)
   if ! as_root apt-get update "${quiet[@]}"; then
     # Signatures are still checked; what is let through is a mirror that lags behind.
     say "a package list could not be updated; once more, with lists that have expired"
     as_root apt-get update -q -o Acquire::Check-Valid-Until=false
   fi
+}
+
+apt_install() {
+  say "installing with apt-get: $*"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
@@ -44,10 +47,14 @@ packages() {
   # For scripts/nginx-image.sh, where nginx:stable cannot be pulled.
   need mmdebstrap mmdebstrap
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
-  if ! has cargo && ! has rustup; then
-    if debian_has rustup; then missing+=(rustup); else missing+=(curl ca-certificates); fi
-  fi
-  [ "${#missing[@]}" = 0 ] || apt_install "${missing[@]}"
+  local rust=()
+  if ! has cargo && ! has rustup; then rust=(rustup); fi
+  [ "${#missing[@]}${#rust[@]}" != 00 ] || return 0
+  has apt-get || die "please install: ${missing[*]} ${rust[*]}"
+  apt_update
+  # Debian has rustup since trixie; only now do the lists tell.
+  if [ "${#rust[@]}" != 0 ] && ! debian_has rustup; then rust=(curl ca-certificates); fi
+  apt_install "${missing[@]}" "${rust[@]}"
 }
 
 # --- Rust -----------------------------------------------------------------------------------------------------------
@@ -60,6 +67,8 @@ new_enough() {
   [ "$(printf '%s\n' "$wanted" "${found:-0}" | sort -V | head -n 1)" = "$wanted" ]
 }
 
+no_rust() { die "Rust could not be installed; install Rust $wanted or later (cargo, clippy, rustfmt) in another way and run this again"; }
+
 rust() {
   PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
   if new_enough && has cargo; then return; fi
@@ -69,11 +78,11 @@ rust() {
   if ! has rustup; then
     say "installing Rust for this user with rustup, from https://sh.rustup.rs, into ${CARGO_HOME:-$HOME/.cargo}"
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs \
-      | sh -s -- -y -q --no-modify-path --profile minimal -c clippy -c rustfmt
+      | sh -s -- -y -q --no-modify-path --profile minimal -c clippy -c rustfmt || no_rust
     return
   fi
   say "installing the stable Rust toolchain with rustup"
-  rustup toolchain install stable --profile minimal -c clippy -c rustfmt
+  rustup toolchain install stable --profile minimal -c clippy -c rustfmt || no_rust
   # Somebody who chose a default keeps it; here another one counts.
   if rustup default >/dev/null 2>&1; then rustup override set stable; else rustup default stable; fi
 }
