@@ -35,8 +35,10 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
-debian_has() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+# No pipe into grep -q: apt-cache would die of the closed pipe, and pipefail would call that a no.
+debian_has() { [[ "$(apt-cache policy "$1" 2>/dev/null)" == *"Candidate: "[0-9]* ]]; }
 
+# What a package is called depends on the release, which only its lists tell: they are fetched first.
 packages() {
   local missing=()
   need() { has "$1" || missing+=("$2"); }
@@ -47,14 +49,22 @@ packages() {
   # For scripts/nginx-image.sh, where nginx:stable cannot be pulled.
   need mmdebstrap mmdebstrap
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
-  local rust=()
-  if ! has cargo && ! has rustup; then rust=(rustup); fi
-  [ "${#missing[@]}${#rust[@]}" != 00 ] || return 0
-  has apt-get || die "please install: ${missing[*]} ${rust[*]}"
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  has cargo || has rustup || missing+=(rustup)
+  [ "${#missing[@]}" != 0 ] || return 0
+  has apt-get || die "please install: ${missing[*]}"
   apt_update
-  # Debian has rustup since trixie; only now do the lists tell.
-  if [ "${#rust[@]}" != 0 ] && ! debian_has rustup; then rust=(curl ca-certificates); fi
-  apt_install "${missing[@]}" "${rust[@]}"
+  local wanted=() package
+  for package in "${missing[@]}"; do
+    case $package in
+      # Since trixie the command line is a package of its own.
+      docker.io) wanted+=(docker.io); if debian_has docker-cli; then wanted+=(docker-cli); fi ;;
+      # Debian has it since trixie; before, rustup's own installer is fetched.
+      rustup) if debian_has rustup; then wanted+=(rustup); else wanted+=(curl); fi ;;
+      *) wanted+=("$package") ;;
+    esac
+  done
+  apt_install "${wanted[@]}"
 }
 
 # --- Rust -----------------------------------------------------------------------------------------------------------
