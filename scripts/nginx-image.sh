@@ -50,7 +50,10 @@ mkdir -p tmp var/log/nginx var/cache/nginx run etc/nginx
 chmod 1777 tmp
 HOOK
 chmod +x "$dir/trim"
-mmdebstrap --quiet --variant=extract --include=nginx \
+# Without root: unpacking alone needs no chroot, and so neither user namespaces nor newuidmap.
+mode=auto
+[ "$(id -u)" = 0 ] || mode=chrootless
+mmdebstrap --quiet --mode="$mode" --variant=extract --include=nginx \
     --aptopt='Acquire::Check-Valid-Until "false"' --extract-hook="$dir/trim \"\$1\"" \
     "$suite" "$dir/root.tar" "$mirror" 2> "$dir/log" \
     || { cat "$dir/log" >&2; die "mmdebstrap failed: is $mirror reachable, and are Debian's keys there (package debian-archive-keyring)?"; }
