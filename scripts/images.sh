@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}/static
 echo "images: building demo-app"
 # A target of its own: +crt-static must not reach the rest of the workspace, whose build it would throw away.
-cargo rustc --quiet --locked -p demo-app --target-dir "$target" -- -C target-feature=+crt-static -C strip=symbols
+cargo rustc --locked -p demo-app --target-dir "$target" -- -C target-feature=+crt-static -C strip=symbols
 
 context=$(mktemp -d)
 trap 'rm -rf "$context" "$context.log"' EXIT
