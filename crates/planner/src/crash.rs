@@ -313,7 +313,7 @@ impl Turn<'_> {
             .iter()
             .filter_map(|r| match &r.health {
                 Health::Unhealthy { why } => Some(why),
-                Health::Healthy | Health::Starting { .. } => None,
+                Health::Healthy | Health::Unasked | Health::Starting { .. } => None,
             })
             .collect();
         (!running.is_empty() && whys.len() == running.len()).then(|| whys[0].clone())

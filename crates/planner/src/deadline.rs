@@ -6,6 +6,7 @@ use canaryd_rollout::{ImageState, OnInconclusive};
 use jiff::SignedDuration;
 
 use crate::evidence::Leave;
+use crate::memory::GatewayTrouble;
 use crate::phase::Phase;
 use crate::report::{Outcome, Severity};
 use crate::trial::Push;
@@ -13,11 +14,14 @@ use crate::turn::{Did, Turn};
 
 /// A paused rollout is named to a person once a day.
 const REMINDER: SignedDuration = SignedDuration::from_hours(24);
+/// A trouble of the gateway that is worth a line of history.
+const LASTING: SignedDuration = SignedDuration::from_secs(10);
 
 impl Turn<'_> {
     /// What cannot succeed any more, or took too long.
     pub(crate) fn heed_deadline(&mut self) -> Option<Did> {
         self.remind();
+        self.tell_gateway_trouble();
         let image = self.heed_image();
         let start = image.or_else(|| self.heed_start());
         start.or_else(|| self.heed_stage())
@@ -32,6 +36,26 @@ impl Turn<'_> {
         let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
         let message = format!("{} is still paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
         self.tell(Severity::Notify, "paused", message);
+    }
+
+    /// One line of history for a trouble that lasts, one for its end; what comes and goes is in the report only.
+    fn tell_gateway_trouble(&mut self) {
+        let (now, trouble) = (self.now, self.memory.gateway_trouble.clone());
+        let lasts = |t: &GatewayTrouble| !t.told && now.duration_since(t.since) >= LASTING;
+        match (&self.world.gateway.problem, trouble) {
+            (Some(_), None) => self.memory.gateway_trouble = Some(GatewayTrouble { since: now, told: false }),
+            (Some(problem), Some(trouble)) if lasts(&trouble) => {
+                self.memory.gateway_trouble = Some(GatewayTrouble { told: true, ..trouble });
+                self.tell(Severity::Warning, "gateway", format!("not as asked: {problem}; it is tried again"));
+            }
+            (None, Some(trouble)) => {
+                self.memory.gateway_trouble = None;
+                if trouble.told {
+                    self.tell(Severity::Info, "gateway", "as asked again".to_owned());
+                }
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
     }
 
     fn heed_image(&mut self) -> Option<Did> {

@@ -73,6 +73,9 @@ pub struct Memory {
     pub(crate) orphaned: bool,
     /// Everything is being removed, or was: who asked.
     pub(crate) deletion: Option<Deletion>,
+    /// The gateway is not as asked.
+    #[serde(default)]
+    pub(crate) gateway_trouble: Option<GatewayTrouble>,
 }
 
 impl Default for Memory {
@@ -103,6 +106,7 @@ impl Default for Memory {
             answers: Vec::new(),
             orphaned: false,
             deletion: None,
+            gateway_trouble: None,
         }
     }
 }
@@ -172,6 +176,14 @@ pub(crate) struct Pause {
     pub(crate) at: Timestamp,
     /// When a person was last told.
     pub(crate) told: Timestamp,
+}
+
+/// A gateway that is not as asked for some time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GatewayTrouble {
+    pub(crate) since: Timestamp,
+    /// Whether the history has it.
+    pub(crate) told: bool,
 }
 
 /// A weight set by hand.

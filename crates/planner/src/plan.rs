@@ -88,7 +88,8 @@ impl Turn<'_> {
         }
         let gone = matches!(self.world.desired, Desired::Gone { confirmed: false, .. });
         let rests = self.memory.phase == Phase::Idle && self.memory.deletion.is_none() && !gone;
-        if !rests || !self.actions.is_empty() || self.drains() {
+        let untold = self.memory.gateway_trouble.as_ref().is_some_and(|t| !t.told);
+        if !rests || !self.actions.is_empty() || self.drains() || untold {
             return TICK;
         }
         let warm = self.memory.previous.iter().filter(|p| !p.crews.is_empty()).map(|p| p.warm_until);

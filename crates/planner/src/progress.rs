@@ -111,6 +111,10 @@ impl Turn<'_> {
         if app && workers && self.serves_as_it_should() {
             return self.finish_install();
         }
+        if app && workers {
+            let problem = self.world.gateway.problem.clone();
+            self.waiting.push(Waiting::GatewayLive { problem });
+        }
         Did::Wait
     }
 

@@ -316,7 +316,7 @@ pub(crate) fn occupies(replica: &Replica) -> bool {
 
 /// Whether it was proven well in this very life and was not probed since: canaryd has just started.
 pub(crate) fn is_presumed_healthy(member: &Member, replica: &Replica) -> bool {
-    let unprobed = replica.health == Health::Starting { last: None };
+    let unprobed = matches!(replica.health, Health::Unasked | Health::Starting { last: None });
     is_running(replica) && unprobed && member.proven.is_some() && member.proven == replica.started_at
 }
 
@@ -327,6 +327,7 @@ pub(crate) fn is_healthy(replica: &Replica) -> bool {
 fn why_not_healthy(replica: &Replica) -> Option<String> {
     match replica.state {
         RunState::Running => match &replica.health {
+            Health::Unasked => Some("it could not be asked yet; canaryd finds the way to it when the gateway runs".to_owned()),
             Health::Starting { last } => last.clone(),
             Health::Healthy => None,
             Health::Unhealthy { why } => Some(why.clone()),

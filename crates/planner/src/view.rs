@@ -228,9 +228,7 @@ impl Turn<'_> {
             Phase::Installing | Phase::Starting if self.refusal().is_some() => {
                 format!("{serves}. {version} cannot be started: {}.", self.refusal().unwrap_or_default())
             }
-            Phase::Installing => {
-                format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
-            }
+            Phase::Installing => self.install_sentence(&version),
             Phase::Starting => format!("{serves}. {version} is being started and gets no requests yet."),
             Phase::Observing { .. } | Phase::Soaking { .. } => self.split_sentence(&version, production.as_deref()),
             Phase::Promoting { swapped: false } => format!("{version} is healthy and takes over now."),
@@ -240,6 +238,14 @@ impl Turn<'_> {
             }
             Phase::Reverting { .. } => self.outcome_sentence(&serves),
         }
+    }
+
+    fn install_sentence(&self, version: &str) -> String {
+        let healthy = self.trial().and_then(|t| Self::app_crew(&t.crews)).map_or(0, |c| self.healthy(c));
+        if healthy > 0 && self.world.gateway.problem.is_some() {
+            return format!("{version}, the first version, is healthy, but nobody can reach it: its gateway does not run.");
+        }
+        format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
     }
 
     fn split_sentence(&self, version: &str, production: Option<&str>) -> String {

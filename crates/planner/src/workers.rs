@@ -9,6 +9,7 @@ use crate::crew::{Crew, count};
 use crate::report::Waiting;
 use crate::trial::Kind;
 use crate::turn::Turn;
+use crate::world::Health;
 
 impl Turn<'_> {
     /// The workers that a trial has before its last stage are there and healthy.
@@ -62,9 +63,11 @@ impl Turn<'_> {
         components.iter().filter(|c| !c.name.is_app()).cloned().collect()
     }
 
-    /// Accumulates the time that some replica of the trial should be healthy and never was. Restarts do not reset it.
+    /// Accumulates the time that some replica of the trial should be healthy and never was. Restarts do not reset it;
+    /// while canaryd cannot ask a replica, nobody knows whether it is ready, and its time stands still.
     pub(crate) fn time_unready(&mut self) {
-        let paused = self.memory.paused.is_some() || !self.engine_answers() || self.refused;
+        let cannot_tell = !self.engine_answers() || self.refused || self.cannot_ask();
+        let paused = self.memory.paused.is_some() || cannot_tell;
         let delta = self.delta;
         let Some(trial) = &mut self.memory.trial else { return };
         let unready = |c: &Crew| count(c.running().filter(|(_, m)| !m.ready).count()) > 0;
@@ -75,5 +78,11 @@ impl Turn<'_> {
             (true, true) => {}
         }
         debug_assert!(trial.kind != Kind::Install || trial.weight == canaryd_rollout::Weight::ZERO);
+    }
+
+    fn cannot_ask(&self) -> bool {
+        let Some(trial) = self.trial() else { return false };
+        let replicas = trial.crews.values().flat_map(|c| c.running().filter_map(|(o, _)| self.replica(&c.set, o)));
+        replicas.into_iter().any(|r| r.health == Health::Unasked)
     }
 }

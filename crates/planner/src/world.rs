@@ -98,6 +98,8 @@ pub enum RunState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "is")]
 pub enum Health {
+    /// canaryd has no way to ask it yet: the gateway, which would tell the way, does not run. Nothing is said about it.
+    Unasked,
     /// Not proven yet.
     Starting {
         /// Last failure of the probe, in words, if any.

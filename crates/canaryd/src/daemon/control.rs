@@ -96,7 +96,7 @@ impl Control for Desk {
     fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, Result<LogText, String>> {
         let sources = sources_of(&self.0, name, &query);
         if sources.is_empty() {
-            let why = format!("{name} has no container to read from");
+            let why = why_no_logs(&self.0, name, &query);
             return futures::stream::once(async move { Err(why) }).boxed();
         }
         let options = LogOptions { follow: query.follow, tail: query.tail, since: None, timestamps: false };
@@ -154,6 +154,15 @@ pub(crate) fn line_of(event: canaryd_journal::Event) -> Option<EventLine> {
 }
 
 /// Containers whose logs are asked for: (id, name).
+fn why_no_logs(house: &House, name: &RolloutName, query: &LogQuery) -> String {
+    let problem = house.cell(name).and_then(|cell| cell.gateway.view().problem);
+    match (query.gateway, problem) {
+        (true, Some(problem)) => format!("the gateway of {name} has no container: {problem}"),
+        (true, None) => format!("the gateway of {name} has no container yet"),
+        (false, _) => format!("{name} has no container to read from; see canaryd status {name}"),
+    }
+}
+
 fn sources_of(house: &House, name: &RolloutName, query: &LogQuery) -> Vec<(String, String)> {
     let Some(observation) = house.observer.seen().observation else { return Vec::new() };
     if query.gateway {

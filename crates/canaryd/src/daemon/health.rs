@@ -63,14 +63,15 @@ impl HealthBoard {
         watched.retain(|life, _| living.contains(life));
     }
 
-    /// What is known of one container now.
-    pub(crate) fn of(&self, container: &ObservedContainer, component: Option<&Component>) -> Health {
+    /// What is known of one container now. `reachable`: whether there is a way to ask it.
+    pub(crate) fn of(&self, container: &ObservedContainer, component: Option<&Component>, reachable: bool) -> Health {
         let Some(component) = component else { return Health::Starting { last: None } };
         match &component.health.probe {
             Probe::Http { .. } => {
                 let watched = lock(&self.0);
                 let life = (container.id.clone(), container.started_at);
-                watched.get(&life).map_or(Health::Starting { last: None }, |w| as_seen(&w.health.borrow()))
+                let unwatched = if reachable { Health::Starting { last: None } } else { Health::Unasked };
+                watched.get(&life).map_or(unwatched, |w| as_seen(&w.health.borrow()))
             }
             Probe::Exec(_) | Probe::Image => {
                 let settings = HealthSettings::from(&component.health);

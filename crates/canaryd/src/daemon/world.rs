@@ -19,10 +19,10 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
     let seen = house.observer.seen();
     let revisions = Revisions::of(house, cell, memory);
     let containers = containers_of(seen.observation.as_deref(), cell);
-    probe(house, cell, &revisions, &containers);
+    let reachable = probe(house, cell, &revisions, &containers);
     World {
         desired: desired_of(cell, memory),
-        sets: sets_of(cell, &revisions, &containers),
+        sets: sets_of(cell, reachable, &revisions, &containers),
         gateway: gateway_of(cell, seen.observation.as_deref()),
         evidence: super::evidence::view(cell),
         slots,
@@ -120,15 +120,18 @@ impl Revisions {
     }
 }
 
-fn probe(house: &House, cell: &Arc<Cell>, revisions: &Revisions, containers: &[&ObservedContainer]) {
+/// Whether there is a way to the containers.
+fn probe(house: &House, cell: &Arc<Cell>, revisions: &Revisions, containers: &[&ObservedContainer]) -> bool {
     let described: Vec<(&ObservedContainer, &Component)> =
         containers.iter().filter_map(|c| Some((*c, revisions.component(c)?))).collect();
-    if let Some(reach) = cell.gateway.reach(house) {
-        cell.health.watch(cell, &reach, &described);
+    let reach = cell.gateway.reach(house);
+    if let Some(reach) = &reach {
+        cell.health.watch(cell, reach, &described);
     }
+    reach.is_some()
 }
 
-fn sets_of(cell: &Cell, revisions: &Revisions, containers: &[&ObservedContainer]) -> Vec<SetView> {
+fn sets_of(cell: &Cell, reachable: bool, revisions: &Revisions, containers: &[&ObservedContainer]) -> Vec<SetView> {
     let mut sets: BTreeMap<SetId, SetView> = BTreeMap::new();
     for container in containers {
         let set = sets.entry(container.set.clone()).or_insert_with(|| SetView {
@@ -137,7 +140,7 @@ fn sets_of(cell: &Cell, revisions: &Revisions, containers: &[&ObservedContainer]
             revision: container.revision.clone(),
             replicas: Vec::new(),
         });
-        set.replicas.push(replica_of(cell, revisions, container));
+        set.replicas.push(replica_of(cell, reachable, revisions, container));
     }
     let mut sets: Vec<SetView> = sets.into_values().collect();
     for set in &mut sets {
@@ -146,7 +149,7 @@ fn sets_of(cell: &Cell, revisions: &Revisions, containers: &[&ObservedContainer]
     sets
 }
 
-fn replica_of(cell: &Cell, revisions: &Revisions, container: &ObservedContainer) -> Replica {
+fn replica_of(cell: &Cell, reachable: bool, revisions: &Revisions, container: &ObservedContainer) -> Replica {
     Replica {
         ordinal: container.ordinal,
         container: container.id.chars().take(12).collect(),
@@ -157,7 +160,7 @@ fn replica_of(cell: &Cell, revisions: &Revisions, container: &ObservedContainer)
             SeenState::Restarting => RunState::Restarting,
             SeenState::Exited => RunState::Exited,
         },
-        health: cell.health.of(container, revisions.component(container)),
+        health: cell.health.of(container, revisions.component(container), reachable),
         started_at: container.started_at,
         addr: container.addr,
         exits: container.exits.iter().map(exit_of).collect(),

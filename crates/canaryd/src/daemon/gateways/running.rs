@@ -138,7 +138,8 @@ impl Gateway {
         }
         let (progress, _) = tokio::sync::watch::channel(String::new());
         let pulled = self.house.engine.pull(reference, None, progress).await;
-        Ok(pulled.with_context(|| format!("the gateway's image {reference} cannot be had"))?.id)
+        let way_on = "docker load it, or name another in gateway.image of the manifest";
+        Ok(pulled.with_context(|| format!("the gateway's image {reference} cannot be had ({way_on})"))?.id)
     }
 
     pub(super) async fn count_old_workers(&mut self) {

@@ -145,8 +145,9 @@ impl Gateway {
         self.lower_if_asked(wanted).await?;
         self.settle_attempt().await?;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
-        self.ensure_container(&rollout, wanted).await?;
-        find_route(&self.house, &self.cell.name, Ports::of(&self.settings(&rollout, wanted)).ops).await;
+        let ensured = self.ensure_container(&rollout, wanted).await;
+        find_route(&self.house, &rollout, Ports::of(&self.settings(&rollout, wanted)).ops).await;
+        ensured?;
         self.make_live(&rollout, wanted).await?;
         self.count_old_workers().await;
         self.rotate().await;
