@@ -5,6 +5,7 @@
 mod action;
 mod capacity;
 mod commands;
+mod course;
 mod crash;
 mod crew;
 mod deadline;
@@ -31,6 +32,7 @@ mod workers;
 mod world;
 
 pub use action::{Action, Answer, Command, Expected, SetGoal, Verb};
+pub use course::Course;
 pub use memory::Memory;
 pub use plan::{Plan, plan};
 pub use report::*;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use canaryd_rollout::{Rollout, Weight};
-use jiff::SignedDuration;
 
 use crate::action::Action;
 use crate::crew::{Crews, Wish};
@@ -184,10 +183,8 @@ impl Turn<'_> {
 
     /// Whether the way back is still open (`rollbackWindow`).
     pub(crate) fn undo_is_open(&self) -> bool {
-        let Some(previous) = &self.memory.previous else { return false };
         let window = self.manifest().and_then(|m| m.promotion.rollback_window);
-        let window = window.map(|w| SignedDuration::try_from(w).unwrap_or(SignedDuration::MAX));
-        window.is_none_or(|w| self.now.duration_since(previous.left) <= w)
+        self.memory.undo_is_open(window, self.now)
     }
 
     /// The previous version becomes what is on trial; it gets 100 % as soon as it is healthy.

@@ -327,7 +327,9 @@ pub(crate) fn is_healthy(replica: &Replica) -> bool {
 fn why_not_healthy(replica: &Replica) -> Option<String> {
     match replica.state {
         RunState::Running => match &replica.health {
-            Health::Unasked => Some("it could not be asked yet; canaryd finds the way to it when the gateway runs".to_owned()),
+            Health::Unasked => {
+                Some("it could not be asked yet; canaryd finds the way to it when the gateway runs".to_owned())
+            }
             Health::Starting { last } => last.clone(),
             Health::Healthy => None,
             Health::Unhealthy { why } => Some(why.clone()),

@@ -69,7 +69,8 @@ impl Turn<'_> {
 
     fn all_notes(&self) -> Vec<String> {
         let mut notes = self.notes.clone();
-        if let Some(problem) = &self.world.gateway.problem {
+        let said = self.waiting.iter().any(|w| matches!(w, Waiting::GatewayLive { problem: Some(_) }));
+        if let Some(problem) = self.world.gateway.problem.as_ref().filter(|_| !said) {
             notes.push(format!("gateway: {problem}"));
         }
         if self.memory.orphaned {
@@ -243,7 +244,9 @@ impl Turn<'_> {
     fn install_sentence(&self, version: &str) -> String {
         let healthy = self.trial().and_then(|t| Self::app_crew(&t.crews)).map_or(0, |c| self.healthy(c));
         if healthy > 0 && self.world.gateway.problem.is_some() {
-            return format!("{version}, the first version, is healthy, but nobody can reach it: its gateway does not run.");
+            return format!(
+                "{version}, the first version, is healthy, but nobody can reach it: its gateway does not run."
+            );
         }
         format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
     }

@@ -6,7 +6,7 @@ use canaryd_cockpit::EventLine;
 use canaryd_planner::Report;
 
 use super::screens::{render_ending, render_event, render_follow};
-use super::style::{NARROWEST, Style, width_of};
+use super::style::{NARROWEST, Style, fold, width_of};
 
 /// Where the screen is drawn.
 pub(crate) struct Live {
@@ -85,7 +85,7 @@ impl Live {
             out.push_str(&format!("\r\u{1b}[K{cut}\u{1b}[0m\n"));
         }
         out.push_str("\u{1b}[J");
-        put(&out);
+        put_exact(&out);
         self.drawn = lines.len();
     }
 }
@@ -100,8 +100,13 @@ pub(crate) fn size() -> (usize, usize) {
     }
 }
 
-/// Data on stdout. A reader that went away ends the command without a word, as it should in a pipe.
+/// Text for people on stdout: on a terminal no word is cut at its edge.
 pub(crate) fn put(text: &str) {
+    if std::io::stdout().is_terminal() { put_exact(&fold(text, size().0)) } else { put_exact(text) }
+}
+
+/// Data on stdout, as it is. A reader that went away ends the command without a word, as it should in a pipe.
+pub(crate) fn put_exact(text: &str) {
     let mut out = std::io::stdout().lock();
     // Nothing can be told to somebody who no longer listens.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -109,5 +114,10 @@ pub(crate) fn put(text: &str) {
 
 /// Talk on stderr.
 pub(crate) fn talk(text: &str) {
+    if std::io::stderr().is_terminal() { talk_exact(&fold(text, size().0)) } else { talk_exact(text) }
+}
+
+/// What stands below something else on stderr: a caret.
+pub(crate) fn talk_exact(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -142,6 +142,32 @@ pub(crate) fn width_of(text: &str) -> usize {
     n
 }
 
+/// Breaks lines that are longer than `width` at spaces; what goes on is indented by two more. Spacing within a line and
+/// words that fit nowhere stay as they are.
+pub(crate) fn fold(text: &str, width: usize) -> String {
+    text.split_inclusive('\n').map(|line| fold_line(line, width)).collect()
+}
+
+fn fold_line(line: &str, width: usize) -> String {
+    if width_of(line.trim_end()) <= width {
+        return line.to_owned();
+    }
+    let indent = " ".repeat((line.len() - line.trim_start_matches(' ').len() + 2).min(width / 2));
+    let (mut out, mut column) = (String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        let needed = width_of(word.trim_end());
+        if column > indent.len() && column + needed > width {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+            out.push_str(&indent);
+            column = indent.len();
+        }
+        out.push_str(word);
+        column += width_of(word);
+    }
+    out
+}
+
 /// `first` and then the text, in lines of at most `width` signs; later lines begin with `rest`.
 pub(crate) fn wrap(first: &str, rest: &str, text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -186,6 +212,12 @@ mod tests {
         assert!(lines.iter().all(|l| width_of(l) <= 16), "{lines:?}");
         let words: Vec<&str> = lines.iter().flat_map(|l| l.trim_start_matches('-').split_whitespace()).collect();
         assert_eq!(words.join(" "), text);
+    }
+
+    #[test]
+    fn a_long_line_is_broken_at_a_space_and_a_short_one_stays() {
+        assert_eq!(fold("  ab  cd efgh\nab   cd\n", 10), "  ab  cd\n    efgh\nab   cd\n");
+        assert_eq!(fold("0123456789ABC de", 10), "0123456789ABC\n  de");
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             None => format!("{component} {ordinal} to be healthy; no answer yet"),
         },
         Waiting::GatewayLive { problem } => match problem {
-            Some(problem) => format!("the gateway, which still splits as before: {problem}"),
+            Some(problem) => format!("the gateway, which is not as asked yet: {problem}"),
             None => "the gateway to prove the new split".to_owned(),
         },
         Waiting::Time { seconds } => format!("{} more at this weight", about(*seconds)),

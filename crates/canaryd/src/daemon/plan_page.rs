@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use canaryd_cockpit::{PlanChange, PlanMemory, PlanPage, PlanStep, plan_table};
 use canaryd_gateway::Traffic;
-use canaryd_planner::{Action, Desired, Memory, Slots, plan};
-use canaryd_rollout::{CheckKind, Draft, ImageState, Rollout, SourceText, Weight, diff, fmt, parse, peak_memory};
+use canaryd_planner::{Action, Course, Desired, Memory, Slots, plan};
+use canaryd_rollout::{
+    CheckKind, Draft, ImageState, Rollout, RolloutName, SourceText, Weight, diff, fmt, parse, peak_memory,
+};
 use jiff::Timestamp;
 
 use super::bells::lock;
@@ -42,8 +44,11 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
     let production = kept.as_deref();
     let rate = known.as_ref().map(|cell| super::evidence::view(cell).requests_per_second);
     let decided = decide(house, &rollout, &memory);
+    let course = memory.course(&rollout, Timestamp::now());
+    let mut notes: Vec<String> = standstill(&course, &rollout.name, &rollout.version).into_iter().collect();
     let connections = plan_gateway::connections(known.as_deref(), production, &rollout).await;
     let replacement = plan_gateway::replacement(known.as_deref(), &rollout).await;
+    notes.extend(plan_gateway::notes(connections.as_ref(), replacement.as_ref()));
     let strictest = rollout.checks.iter().map(allowed).fold(1.0, f64::min);
     Ok(PlanPage {
         host: house.config.host.clone(),
@@ -60,8 +65,8 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
             together: peak_memory(production, &rollout),
             free: house.engine.free_memory().await,
         }),
-        steps: steps(production, &rollout),
-        notes: plan_gateway::notes(connections.as_ref(), replacement.as_ref()),
+        steps: steps(&course, &memory, production, &rollout),
+        notes,
         connections,
         replacement,
         requests_per_second: rate,
@@ -139,15 +144,48 @@ fn changes(from: &Rollout, to: &Rollout) -> Vec<PlanChange> {
         .collect()
 }
 
-fn steps(production: Option<&Rollout>, rollout: &Rollout) -> Vec<PlanStep> {
-    let step = |title: &str, text: String| PlanStep { title: title.to_owned(), text };
-    let replicas = rollout.app.replicas;
-    let Some(production) = production else {
-        let text = format!(
-            "{replicas} of app, then all traffic as soon as one of them is healthy: there is no version to compare with"
-        );
-        return vec![step("install", text)];
+fn step(title: &str, text: String) -> PlanStep {
+    PlanStep { title: title.to_owned(), text }
+}
+
+/// What would happen one after the other, if this manifest begins anything.
+fn steps(course: &Course, memory: &Memory, production: Option<&Rollout>, rollout: &Rollout) -> Vec<PlanStep> {
+    let version = &rollout.version;
+    let install = format!(
+        "{} of app, then all traffic as soon as one of them is healthy: there is no version to compare with",
+        rollout.app.replicas
+    );
+    let mut steps = match (course, production) {
+        (Course::Serves | Course::OnTrial | Course::Blocked { .. }, _) => Vec::new(),
+        (Course::Install, _) | (Course::Stages, None) => vec![step("install", install)],
+        (Course::Back, _) => {
+            let text = format!("{version} is the version before: all traffic at once when it is healthy, no stages");
+            vec![step("undo", text)]
+        }
+        (Course::Stages, Some(production)) => stages(production, rollout),
     };
+    // What is on trial goes first, and when the manifest goes back to production that is all.
+    let aside = memory.on_trial().filter(|_| matches!(course, Course::Serves | Course::Back | Course::Stages));
+    if let Some(trial) = aside {
+        steps.insert(0, step("aside", format!("{trial}, which is on trial, to 0 %, drained and stopped")));
+    }
+    steps
+}
+
+/// Where nothing begins: why.
+fn standstill(course: &Course, name: &RolloutName, version: &str) -> Option<String> {
+    match course {
+        Course::Serves => Some(format!("{version} is in production: no new version would begin")),
+        Course::OnTrial => Some(format!("{version} is on trial already: canaryd follow {name} shows it")),
+        Course::Blocked { why } => {
+            Some(format!("{version} was taken off ({why}) and is not tried again before: canaryd retry {name}"))
+        }
+        Course::Install | Course::Back | Course::Stages => None,
+    }
+}
+
+fn stages(production: &Rollout, rollout: &Rollout) -> Vec<PlanStep> {
+    let replicas = rollout.app.replicas;
     let first = rollout.stages.iter().find(|s| s.weight > Weight::ZERO).map_or(1, |s| capacity(s.weight, replicas));
     let stages: Vec<String> =
         rollout.stages.iter().map(|s| format!("{} % {}", s.weight, fmt::duration(s.observe))).collect();

@@ -12,7 +12,7 @@ use super::patience::Patience;
 use super::{daemon, json, reach};
 use crate::cli::args::{Common, EventsArgs, ExplainArgs, LaneChoice, LogsArgs, OutputFormat, PlanArgs, StatusArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, size, talk};
+use crate::cli::live::{put, put_exact, size, talk};
 use crate::cli::screens::{render_event, render_explain, render_follow, render_plan, render_status};
 use crate::cli::style::{Style, tame};
 
@@ -90,7 +90,7 @@ pub(crate) async fn plan(args: PlanArgs, common: &Common) -> Result<Exit, Failur
     let request = PlanRequest { source: path.display().to_string(), text };
     let pages = daemon(common).await?.plan(&request).await?;
     if args.output == OutputFormat::Json {
-        put(&json(&pages)?);
+        put_exact(&json(&pages)?);
     } else {
         let screens: Vec<String> = pages.iter().map(|page| render_plan(page, size().0, Style::of(common))).collect();
         put(&screens.join("\n"));
@@ -109,7 +109,7 @@ pub(crate) async fn explain(args: ExplainArgs, common: &Common) -> Result<Exit, 
             .hint(format!("checks: {}", names.join(", "))));
     };
     if args.output == OutputFormat::Json {
-        put(&json(&report.checks.iter().filter(is_asked).collect::<Vec<_>>())?);
+        put_exact(&json(&report.checks.iter().filter(is_asked).collect::<Vec<_>>())?);
     } else {
         put(&screen);
     }
@@ -144,11 +144,10 @@ async fn news(args: &EventsArgs, after: u64, common: &Common) -> Result<Vec<Even
 fn show_events(events: &[EventLine], after: &mut u64, args: &EventsArgs, style: Style) {
     for event in events {
         *after = event.seq;
-        let line = match args.output {
-            OutputFormat::Json => serde_json::to_string(&event).unwrap_or_default(),
-            OutputFormat::Table | OutputFormat::Wide => render_event(event, style),
-        };
-        put(&format!("{line}\n"));
+        match args.output {
+            OutputFormat::Json => put_exact(&format!("{}\n", serde_json::to_string(&event).unwrap_or_default())),
+            OutputFormat::Table | OutputFormat::Wide => put(&format!("{}\n", render_event(event, style))),
+        }
     }
 }
 
@@ -162,7 +161,7 @@ pub(crate) async fn logs(args: LogsArgs, common: &Common) -> Result<Exit, Failur
     let mut lines = daemon(common).await?.logs(&args.name, &query).await?;
     while let Some(next) = lines.next().await {
         let text = next?;
-        put(&format!("{} | {}\n", text.source, tame(&text.text)));
+        put_exact(&format!("{} | {}\n", text.source, tame(&text.text)));
     }
     Ok(Exit::Yes)
 }

@@ -15,7 +15,7 @@ use super::watch::until_ended;
 use super::{daemon, json};
 use crate::cli::args::{Common, OutputFormat, SetArgs, ValidateArgs, WaitArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, talk};
+use crate::cli::live::{put, put_exact, talk_exact};
 use crate::cli::outcome::Asked;
 use crate::cli::style::Style;
 
@@ -31,11 +31,11 @@ pub(crate) fn validate(args: &ValidateArgs, common: &Common) -> Result<Exit, Fai
     let failed = problems.iter().any(Diagnostic::is_error);
     if args.output == OutputFormat::Json {
         let rollouts: Vec<_> = good.iter().map(Good::json).collect();
-        put(&json(&serde_json::json!({ "ok": !failed, "rollouts": rollouts, "problems": problems }))?);
+        put_exact(&json(&serde_json::json!({ "ok": !failed, "rollouts": rollouts, "problems": problems }))?);
     } else {
         let style = Style::of(common);
         for problem in &problems {
-            talk(&format!("{}\n\n", style.finish(problem.render(style.colour))));
+            talk_exact(&format!("{}\n\n", style.finish(problem.render(style.colour))));
         }
         for Good { file, draft, rollout } in good.iter().filter(|one| !one.is_refused(&problems)) {
             put(&format!("ok: {file}: {} {}\n", draft.name(), rollout.version));

@@ -8,7 +8,7 @@ use canaryd_planner::{Expected, Verb};
 use super::{daemon, json};
 use crate::cli::args::{Asked, Common, DeleteArgs, OutputFormat, RollbackArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, talk};
+use crate::cli::live::{put, put_exact, talk};
 use crate::paths::Surroundings;
 
 /// Sends a verb and prints what became of it.
@@ -31,7 +31,7 @@ pub(crate) async fn send(asked: Asked, common: &Common) -> Result<Exit, Failure>
     let answer = client.command(&asked.name, &request).await?;
     let line = format!("{}: {}\n", asked.name, answer.message);
     match (asked.how.output, answer.accepted) {
-        (OutputFormat::Json, _) => put(&json(&answer)?),
+        (OutputFormat::Json, _) => put_exact(&json(&answer)?),
         (_, true) => put(&line),
         (_, false) => talk(&format!("refused: {line}")),
     }

@@ -10,7 +10,8 @@ use crate::cli::words;
 pub(crate) fn render_plan(page: &PlanPage, width: usize, style: Style) -> String {
     let from = page.from.as_deref().unwrap_or("nothing");
     let name = style.bold(page.name.as_str());
-    let mut lines = vec![format!("{name} on {}: {from} → {} (nothing is changed by this command)", page.host, page.to)];
+    let versions = if from == page.to { page.to.clone() } else { format!("{from} → {}", page.to) };
+    let mut lines = vec![format!("{name} on {}: {versions} (nothing is changed by this command)", page.host)];
     let mut put = |label: &str, text: &str| {
         lines.extend(wrap(&format!("  {label:<9} "), &" ".repeat(12), &tame(text), width));
     };
@@ -47,11 +48,8 @@ fn table(page: &PlanPage) -> Vec<String> {
     if rps <= 0.0 {
         return vec![String::new(), "there is no traffic at present: no stage above 0 % can pass by itself".to_owned()];
     }
-    let mut lines = vec![String::new(), format!("at the present {rps:.1} requests/s:")];
-    lines.push(format!(
-        "{:<8}{:<24}{:<14}if none fails, the error rate is below",
-        "stage", "requests by its end", "enough from"
-    ));
+    let mut lines = vec![String::new(), format!("a new version, at the present {rps:.1} requests/s:")];
+    lines.push(format!("{:<8}{:<24}{:<14}errors below, if none fails", "stage", "requests by its end", "enough from"));
     lines.extend(page.stages.iter().map(line));
     lines.extend(page.stages.iter().filter_map(|s| {
         let (seconds, n) = (s.too_short?, s.enough_from?);
