@@ -190,6 +190,38 @@ async fn rollback_offline_takes_the_canary_off_within_a_second_and_the_daemon_ke
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rollback_offline_tells_a_daemon_that_runs() {
+    let mut scene = Scene::begin("abort-told", quarter).await;
+    scene.release("v2", &[]);
+    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let state = scene.host.state();
+    let (code, said, why) =
+        scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await;
+    assert!(code == 0 && said.contains("the daemon knows"), "{said}{why}");
+    scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
+    scene.expect_it_stays_off().await;
+    expect_users_unharmed(&scene);
+}
+
+/// At 100 %, seconds before the lane swap, and the daemon cannot be told: it has to see it in the access log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_was_not_told_of_rollback_offline_notices_and_does_not_promote() {
+    let mut scene = Scene::begin("abort-untold", |m| m.stages(&[(50.0, 1), (100.0, 4)])).await;
+    scene.release("v2", &[]);
+    scene.until("all traffic", |r| r.live_weight == Weight::FULL).await;
+    let state = scene.host.state();
+    let nowhere = state.join("no.sock");
+    let args = ["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()];
+    let (code, said, why) = scene.host.cli_at(&nowhere, &args).await;
+    assert!(code == 0 && said.contains("not there to be told"), "{said}{why}");
+    let ended = scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
+    assert!(ended.reason.contains("offline"), "{}", ended.reason);
+    scene.expect_it_stays_off().await;
+    scene.expect_production_untouched();
+    expect_users_unharmed(&scene);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rollback_offline_after_the_lane_swap_changes_nothing_and_names_undo() {
     let mut scene = Scene::begin("abort-swapped", |m| m.stages(&[(50.0, 1), (100.0, 1)])).await;
     scene.release("v2", &[]);

@@ -270,10 +270,14 @@ impl Host {
 
     /// Runs the command line against this daemon: exit code, stdout, stderr.
     pub async fn cli(&self, args: &[&str]) -> (i32, String, String) {
+        self.cli_at(&self.socket(), args).await
+    }
+    /// The same, with another socket.
+    pub async fn cli_at(&self, socket: &Path, args: &[&str]) -> (i32, String, String) {
         let output = Command::new(canaryd())
             .args(args)
             .arg("--socket")
-            .arg(self.socket())
+            .arg(socket)
             .stdin(Stdio::null())
             .output()
             .await

@@ -47,7 +47,7 @@ pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode>
         })?;
     }
     say(&format!(
-        "{name}: NGINX was told; new requests go to production within 150 ms. The daemon records this as an abort when it runs again"
+        "{name}: NGINX was told; new requests go to production within 150 ms"
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -72,13 +72,17 @@ impl Turn<'_> {
         self.memory.answers.drain(..surplus);
     }
 
-    /// Somebody lowered the canary without the daemon: an abort.
+    /// Somebody lowered the canary without the daemon: an abort, or an undo where the lane swap was on its way already.
     fn heed_offline(&mut self) -> Option<Did> {
-        let weighty = self.trial().is_some_and(|t| t.weight > Weight::ZERO) && !self.is_reverting();
-        if !self.world.gateway.lowered_offline || !weighty {
+        if !self.world.gateway.lowered_offline {
             return None;
         }
-        Some(self.take_off(Outcome::Aborted, "rolled back offline", None, Some("offline".to_owned())))
+        let weighty = self.trial().is_some_and(|t| t.weight > Weight::ZERO) && !self.is_reverting();
+        if weighty {
+            return Some(self.take_off(Outcome::Aborted, "rolled back offline", None, Some("offline".to_owned())));
+        }
+        let swapped = self.memory.phase == Phase::Promoting { swapped: true } && self.memory.trial.is_none();
+        (swapped && self.memory.previous.is_some()).then(|| self.begin_undo("offline".to_owned()))
     }
 
     fn stale(&self, command: &Command) -> Option<String> {

@@ -239,7 +239,7 @@ pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub(crate) vars: VarFlags,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
 }
 
@@ -249,7 +249,7 @@ pub(crate) struct PlanArgs {
     /// The manifest
     pub(crate) file: PathBuf,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
 }
 
@@ -291,7 +291,7 @@ pub(crate) struct StatusArgs {
     /// Only this rollout, with all its numbers
     pub(crate) name: Option<RolloutName>,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
     /// Show it again whenever it changes
     #[arg(long)]
@@ -336,7 +336,7 @@ pub(crate) struct EventsArgs {
     #[arg(long)]
     pub(crate) follow: bool,
     /// How it is printed; json: one object a line
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
 }
 
@@ -367,7 +367,7 @@ pub(crate) struct ExplainArgs {
     /// Only this check
     pub(crate) check: Option<String>,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
 }
 
@@ -388,7 +388,7 @@ pub(crate) struct HowArgs {
     #[arg(long)]
     pub(crate) comment: Option<String>,
     /// How the answer is printed
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
 }
 

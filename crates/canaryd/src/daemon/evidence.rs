@@ -246,6 +246,9 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
     if lines.is_empty() {
         return held.judge.is_some();
     }
+    if lines.last().is_some_and(|line| line.generation.is_twin()) {
+        cell.gateway.look_at_twin();
+    }
     let owners: BTreeMap<IpAddr, Owner> = held.owners.iter().map(|(ip, (owner, _))| (*ip, owner.clone())).collect();
     let slow = slow_limit(cell);
     let mut tick = Tick { second: now.as_second(), ..Tick::default() };

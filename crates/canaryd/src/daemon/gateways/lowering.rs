@@ -13,19 +13,21 @@ use super::running::link;
 use super::turn::Gateway;
 
 impl Gateway {
-    pub(super) fn notice_offline_lowering(&mut self) {
-        let Some(live) = &mut self.live else { return };
-        let Ok(link) = link(&self.dir, &self.secrets, None) else { return };
-        let Some(current) = link.current() else { return };
-        if current.is_twin()
+    /// Whether somebody lowered what is live without the daemon, unknown before.
+    pub(super) fn notices_offline_lowering(&mut self) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        let Ok(link) = link(&self.dir, &self.secrets, None) else { return false };
+        let Some(current) = link.current() else { return false };
+        let is_news = current.is_twin()
             && current.original().to_string() == live.generation
-            && live.intent.traffic.canary() > Weight::ZERO
-        {
+            && live.intent.traffic.canary() > Weight::ZERO;
+        if is_news {
             self.lowered_offline = true;
             live.intent.traffic = lowered(live.intent.traffic);
             live.generation = current.to_string();
             live.since = Timestamp::now();
         }
+        is_news
     }
 
     /// To 0 % by the prepared twin: a rename and a signal.

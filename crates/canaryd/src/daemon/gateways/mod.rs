@@ -20,6 +20,7 @@ use canaryd_gateway::Intent;
 use canaryd_link::Ops;
 use canaryd_planner::GatewayView;
 use canaryd_probe::Reach;
+use canaryd_rollout::Weight;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +89,13 @@ impl GatewayPort {
     /// The manifest changed: its limits, snippets and headers reach the gateway now, also when the traffic stays.
     pub(crate) fn look_again(&self) {
         self.bell.ring();
+    }
+    /// A twin answers. Where none was proven live, somebody lowered without the daemon: a look at once.
+    pub(crate) fn look_at_twin(&self) {
+        let is_news = self.view.borrow().live.as_ref().is_some_and(|live| live.intent.traffic.canary() > Weight::ZERO);
+        if is_news {
+            self.bell.ring();
+        }
     }
     /// What is proven now.
     pub(crate) fn view(&self) -> GatewayView {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use canaryd_gateway::container::Ports;
-use canaryd_gateway::{GenerationId, Intent, NginxVersion, Settings};
+use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings};
 use canaryd_link::Ops;
 use canaryd_planner::{GatewayView, Live};
 use canaryd_rollout::Weight;
@@ -21,6 +21,9 @@ use super::running::link;
 use super::{QUIET, SOON, Wanted};
 use crate::daemon::bells::lock;
 use crate::daemon::house::{Cell, House};
+
+/// How long the planner has to answer to a lowering without the daemon.
+const SECOND_THOUGHT: Duration = Duration::from_secs(5);
 
 /// One gateway as its loop knows it.
 pub(super) struct Gateway {
@@ -38,6 +41,8 @@ pub(super) struct Gateway {
     pub(super) compared: Option<canaryd_rollout::Gateway>,
     pub(super) nginx: Option<NginxVersion>,
     pub(super) lowered_offline: bool,
+    /// Until something newer than this is wanted, nothing but lowerings.
+    held: Option<(u64, Instant)>,
     pub(super) old_workers: u32,
     /// When NGINX was last told to reload.
     pub(super) reloaded: Option<Instant>,
@@ -69,6 +74,7 @@ impl Gateway {
             compared: None,
             nginx: None,
             lowered_offline: false,
+            held: None,
             old_workers: 0,
             reloaded: None,
             problem: None,
@@ -95,7 +101,11 @@ impl Gateway {
         let Some(generation) = current else { return };
         let Some(mut intent) = intent_of(&self.dir, generation) else { return };
         if generation.is_twin() {
-            self.lowered_offline = asked.is_some_and(|a| a.traffic.canary() > Weight::ZERO && a.seq == intent.seq);
+            let against = asked.filter(|asked| raises_or_swaps(asked, &intent));
+            self.lowered_offline = against.is_some();
+            if let Some(asked) = against {
+                self.hold(asked.seq);
+            }
             intent.traffic = lowered(intent.traffic);
         }
         self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
@@ -117,7 +127,7 @@ impl Gateway {
             tracing::warn!(rollout = %self.cell.name, problem, "the gateway is not as asked yet");
         }
         self.publish();
-        if self.problem.is_some() || self.old_workers > 0 { SOON } else { QUIET }
+        if self.problem.is_some() || self.old_workers > 0 || self.held.is_some() { SOON } else { QUIET }
     }
 
     /// A dry run: tells what is live, and where the ops port is, and touches nothing.
@@ -140,10 +150,16 @@ impl Gateway {
 
     async fn serve(&mut self, wanted: &Intent) -> Result<()> {
         self.ended = false;
-        self.notice_offline_lowering();
+        if self.notices_offline_lowering() {
+            self.hold(wanted.seq);
+            self.publish_live();
+        }
         // First of all, and with nothing in front of it that can fail.
         self.lower_if_asked(wanted).await?;
         self.settle_attempt().await?;
+        if self.is_held(wanted) {
+            return Ok(());
+        }
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         let ensured = self.ensure_container(&rollout, wanted).await;
         find_route(&self.house, &rollout, Ports::of(&self.settings(&rollout, wanted)).ops).await;
@@ -153,6 +169,18 @@ impl Gateway {
         self.rotate().await;
         self.compare(&rollout, wanted).await;
         Ok(())
+    }
+
+    /// What is wanted was decided before it was known that somebody lowered without the daemon: a raise or a lane swap
+    /// would undo that. The planner is given the time to want something else.
+    pub(super) fn hold(&mut self, seq: u64) {
+        tracing::warn!(rollout = %self.cell.name, "lowered without the daemon");
+        self.held = Some((seq, Instant::now()));
+    }
+
+    fn is_held(&mut self, wanted: &Intent) -> bool {
+        self.held = self.held.filter(|(seq, since)| wanted.seq <= *seq && since.elapsed() < SECOND_THOUGHT);
+        self.held.is_some()
     }
 
     /// Finds out what is live after a turn that was cut short.
@@ -177,4 +205,13 @@ impl Gateway {
         self.old_workers = self.old_workers.max(1);
         self.reloaded = Some(Instant::now());
     }
+}
+
+/// Whether the journal wants what no lowering of its own has: weight for the canary, or the canary as production.
+fn raises_or_swaps(asked: &Intent, twin: &Intent) -> bool {
+    let set_of = |intent: &Intent, lane: Lane| intent.lane(lane).first().map(|e| e.set.clone());
+    let raises = asked.traffic.canary() > Weight::ZERO && asked.seq == twin.seq;
+    let canary = set_of(twin, Lane::Canary);
+    let swaps = asked.traffic.canary() == Weight::ZERO && canary.is_some() && set_of(asked, Lane::Production) == canary;
+    raises || swaps
 }
