@@ -145,7 +145,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__abort)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -156,6 +156,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -171,7 +175,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__advance)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -182,6 +186,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -215,7 +223,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__delete)
-            opts="-h --yes --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --yes --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,6 +234,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -271,7 +283,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__events)
-            opts="-h --after --limit --follow --output --socket --ascii --no-color --help"
+            opts="-o -h --after --limit --follow --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -289,6 +301,10 @@ _canaryd() {
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -301,13 +317,17 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__explain)
-            opts="-h --output --socket --ascii --no-color --help"
+            opts="-o -h --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -371,7 +391,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__pause)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -382,6 +402,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -397,13 +421,17 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__plan)
-            opts="-h --output --socket --ascii --no-color --help"
+            opts="-o -h --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -419,7 +447,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__promote)
-            opts="-h --reason --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --reason --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -437,6 +465,10 @@ _canaryd() {
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -449,7 +481,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__restart)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +492,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -475,7 +511,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__resume)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -486,6 +522,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -501,7 +541,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__retry)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -512,6 +552,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -527,7 +571,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__rollback)
-            opts="-h --offline --state --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --offline --state --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -542,6 +586,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -605,13 +653,17 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__status)
-            opts="-h --output --watch --socket --ascii --no-color --help"
+            opts="-o -h --output --watch --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -627,7 +679,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__traffic)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -638,6 +690,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -653,7 +709,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__undo)
-            opts="-h --comment --output --socket --ascii --no-color --help"
+            opts="-o -h --comment --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -664,6 +720,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
@@ -679,7 +739,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__validate)
-            opts="-h --var --var-file --output --socket --ascii --no-color --help"
+            opts="-o -h --var --var-file --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -694,6 +754,10 @@ _canaryd() {
                     return 0
                     ;;
                 --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;

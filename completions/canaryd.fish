@@ -67,7 +67,7 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "completions" -d 'Pr
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "version" -d 'Prints the version'
 complete -c canaryd -n "__fish_canaryd_using_subcommand validate" -l var -d 'A variable for ${K} in manifests; repeatable' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand validate" -l var-file -d 'A file of K=V lines; repeatable' -r -F
-complete -c canaryd -n "__fish_canaryd_using_subcommand validate" -l output -d 'How it is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand validate" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand validate" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -78,7 +78,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand schema" -l socket -d 'So
 complete -c canaryd -n "__fish_canaryd_using_subcommand schema" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand schema" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand schema" -s h -l help -d 'Print help'
-complete -c canaryd -n "__fish_canaryd_using_subcommand plan" -l output -d 'How it is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand plan" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand plan" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -94,7 +94,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l through-pauses -
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -s h -l help -d 'Print help'
-complete -c canaryd -n "__fish_canaryd_using_subcommand status" -l output -d 'How it is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand status" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand status" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -117,7 +117,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l no-color -d 'No
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l after -d 'Only those after this number' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l limit -d 'At most so many' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l output -d 'How it is printed; json: one object a line' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand events" -s o -l output -d 'How it is printed; json: one object a line' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -134,7 +134,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand logs" -l gateway -d 'The
 complete -c canaryd -n "__fish_canaryd_using_subcommand logs" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand logs" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l output -d 'How it is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -142,7 +142,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l ascii -d 'On
 complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -151,7 +151,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -l no-color -d 
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -l reason -d 'Why it should not wait for enough data' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -159,7 +159,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -l ascii -d 'On
 complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand promote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -167,7 +167,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -l ascii -d 'Only
 complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand pause" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -175,7 +175,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -l ascii -d 'Onl
 complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -183,7 +183,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -l ascii -d 'Only
 complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand abort" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand undo" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand undo" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand undo" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand undo" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -192,7 +192,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand undo" -l no-color -d 'No
 complete -c canaryd -n "__fish_canaryd_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -l state -d 'State directory of the daemon that is not running' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -201,7 +201,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -l ascii -d 'O
 complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -209,7 +209,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -l ascii -d 'Only
 complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -217,7 +217,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l ascii -d 'On
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
@@ -226,7 +226,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l ascii -d 'Onl
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l comment -d 'Why: kept in the history' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F

@@ -46,9 +46,7 @@ pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode>
             )
         })?;
     }
-    say(&format!(
-        "{name}: NGINX was told; new requests go to production within 150 ms"
-    ));
+    say(&format!("{name}: NGINX was told; new requests go to production within 150 ms"));
     Ok(ExitCode::SUCCESS)
 }
 

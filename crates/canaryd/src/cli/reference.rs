@@ -63,7 +63,8 @@ fn row(argument: &Arg) -> String {
     for default in argument.get_default_values().iter().filter(|_| argument.get_action().takes_values()) {
         let _ = write!(meaning, " (default `{}`)", default.to_string_lossy());
     }
-    format!("| `{}` | {} |", argument.to_string().replace('|', "\\|"), meaning.replace('|', "\\|"))
+    let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+    format!("| `{short}{}` | {} |", argument.to_string().replace('|', "\\|"), meaning.replace('|', "\\|"))
 }
 
 /// Compares a committed file with what it should be; writes it when asked to.

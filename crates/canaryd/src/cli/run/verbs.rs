@@ -51,7 +51,9 @@ pub(crate) async fn rollback(args: RollbackArgs, common: &Common) -> Result<Exit
     let told = tokio::time::timeout(EAR, tell_daemon(&args, &state, common)).await;
     put(&match told.ok().flatten() {
         Some(answer) => format!("{name}: the daemon knows: {}\n", answer.message),
-        None => format!("{name}: the daemon was not there to be told; it records this as an abort when it runs again\n"),
+        None => {
+            format!("{name}: the daemon was not there to be told; it records this as an abort when it runs again\n")
+        }
     });
     Ok(Exit::Yes)
 }
