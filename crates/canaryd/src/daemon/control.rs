@@ -130,7 +130,7 @@ async fn take_in(house: &House, cell: &Cell, command: Command) -> Result<bool, S
     let stored = tokio::time::timeout(DISK_PATIENCE, storing).await;
     let trouble = match stored {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(in_full(error)),
+        Ok(Err(error)) => Some(in_full(&error)),
         Err(_) => Some(SLOW_DISK.to_owned()),
     };
     if trouble.is_some() {

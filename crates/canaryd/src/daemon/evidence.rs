@@ -204,7 +204,7 @@ async fn save(house: &Arc<House>, batch: TickBatch) {
     }
     let empty = batch.offsets.is_empty() && batch.judges.is_empty() && batch.ticks.is_empty();
     if !empty && let Err(error) = house.journal.tick(batch).await {
-        house.note_journal(Some(&in_full(error)));
+        house.note_journal(Some(&in_full(&error)));
     }
 }
 

@@ -187,15 +187,15 @@ async fn commit(house: &House, cell: &Cell, decided: &Plan) -> Result<(), String
     // What takes too long may still be written later.
     cell.doubtful.store(true, Ordering::Relaxed);
     let events = decided.events.iter().map(new_event).collect();
-    house.journal.commit_plan(cell.name.as_str(), json, events, Timestamp::now()).await.map_err(in_full)?;
+    house.journal.commit_plan(cell.name.as_str(), json, events, Timestamp::now()).await.map_err(|e| in_full(&e))?;
     cell.doubtful.store(false, Ordering::Relaxed);
     *lock(&cell.kept_at) = Some(Instant::now());
     Ok(())
 }
 
-/// With what is behind it.
-pub(super) fn in_full(error: JournalError) -> String {
-    format!("{:#}", anyhow::Error::from(error))
+/// With what is behind it; what is behind that says the same once more.
+pub(super) fn in_full(error: &JournalError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 fn new_event(event: &Event) -> NewEvent {

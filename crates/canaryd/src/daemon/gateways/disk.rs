@@ -37,7 +37,14 @@ pub(super) fn secrets(dir: &Path, owner: Option<&str>) -> Result<Secrets> {
     };
     let Some(owner) = owner.filter(|owner| *owner != found.instance) else { return Ok(found) };
     let signed = Secrets { instance: owner.to_owned(), ..found };
-    write_atomically(&path, &serde_json::to_vec_pretty(&signed)?, 0o600)?;
+    let written = write_atomically(&path, &serde_json::to_vec_pretty(&signed)?, 0o600);
+    match written {
+        // A gateway that is there already is not kept from being lowered by a full disk.
+        Err(error) if path.exists() => {
+            tracing::warn!(error = format!("{error:#}"), "a gateway's tokens are not signed yet");
+        }
+        written => written?,
+    }
     Ok(signed)
 }
 
@@ -86,4 +93,29 @@ pub(super) fn sweep_intents(dir: &Path) {
 /// The text of a generation as it was written.
 pub(super) fn conf_of(dir: &Path, generation: GenerationId) -> Option<String> {
     fs::read_to_string(dir.join("conf/generations").join(generation.to_string()).join("nginx.conf")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_made_once_signed_by_their_installation_and_read_where_nothing_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("shop");
+        let made = secrets(&dir, Some("one")).unwrap();
+        assert!(is_of(&dir, "one") && !is_of(&dir, "two"));
+        assert_eq!(fs::metadata(dir.join(SECRETS)).unwrap().permissions().mode() & 0o777, 0o600);
+        // The temporary file cannot be made: a directory is in its place.
+        fs::create_dir(dir.join("secrets.new")).unwrap();
+        assert_eq!(secrets(&dir, Some("two")).unwrap().ops_token, made.ops_token);
+        assert!(is_of(&dir, "one"));
+        fs::remove_dir(dir.join("secrets.new")).unwrap();
+        assert_eq!(secrets(&dir, None).unwrap().ops_token, made.ops_token);
+        assert!(is_of(&dir, "one"), "who only looks signs nothing");
+        assert_eq!(secrets(&dir, Some("two")).unwrap().ops_token, made.ops_token);
+        assert!(is_of(&dir, "two"));
+    }
 }
