@@ -64,6 +64,23 @@ async fn while_another_program_locks_the_journal_only_lowerings_are_done_and_rec
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_abort_that_was_not_recorded_when_canaryd_was_killed_is_found_by_what_is_live() {
+    const NAME: &str = "unwritable-kill";
+    remove_leftovers(NAME);
+    let mut host = Host::start().await;
+    at_a_quarter(&host, NAME).await;
+    let locked = Connection::open(host.state().join("journal.db")).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lowered_and_said_not_to_be_recorded(&host, NAME, &["abort", NAME], "0").await;
+    host.kill().await;
+    locked.execute_batch("ROLLBACK").unwrap();
+    host.run().await;
+    let ended = host.expect_outcome(NAME, "v2", Outcome::Aborted).await;
+    assert!(ended.reason.contains("offline"), "{}", ended.reason);
+    assert_eq!(host.report(NAME).await.unwrap().live_weight, Weight::ZERO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_a_version_is_taken_off_and_everything_else_refused_until_there_is_room() {
     const NAME: &str = "unwritable-full";
     remove_leftovers(NAME);
