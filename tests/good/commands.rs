@@ -73,8 +73,8 @@ async fn a_weight_set_by_hand_holds_progress_with_its_capacity_until_resume_give
 
 /// `advance` as the command line sends it: with what the person saw.
 async fn advance(host: &Host, name: &str, report: &Report) -> Answer {
-    let expected = Expected { revision: report.canary.as_ref().map(|c| c.revision.clone()), stage: report.stage };
-    let request = CommandRequest { id: None, comment: None, expected: Some(expected), verb: Verb::Advance };
+    let expected = Some(Expected::of(report));
+    let request = CommandRequest { id: None, comment: None, expected, verb: Verb::Advance };
     host.client().await.command(&name.parse().expect("a name"), &request).await.expect("an answer")
 }
 

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::report::Report;
+
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "do")]
@@ -114,16 +116,35 @@ pub struct Command {
     pub verb: Verb,
 }
 
-/// What the person saw when deciding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What the person saw when deciding. What is left out is not compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {
+    /// The phase, kebab-case: also that nothing was on trial, or had no stage yet.
+    #[serde(default)]
+    pub phase: Option<String>,
     /// The revision on trial.
     #[serde(default)]
     pub revision: Option<RevisionId>,
     /// Index of the stage, from 0.
     #[serde(default)]
     pub stage: Option<usize>,
+    /// The canary's share that was asked for: within a stage it changes by hand, and by the step back to the stage's own.
+    #[serde(default)]
+    pub weight: Option<Weight>,
+}
+
+impl Expected {
+    /// All that a report shows of where a rollout stands.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        Self {
+            phase: Some(report.phase.clone()),
+            revision: report.canary.as_ref().map(|c| c.revision.clone()),
+            stage: report.stage,
+            weight: Some(report.wanted_weight),
+        }
+    }
 }
 
 /// What a person can ask for.

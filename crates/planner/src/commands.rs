@@ -98,6 +98,13 @@ impl Turn<'_> {
                 self.stage().map_or("no stage".to_owned(), |s| format!("stage {} of {}", s + 1, self.last_stage() + 1));
             return Some(format!("the stage has changed: it is at {now} now"));
         }
+        if expected.phase.as_ref().is_some_and(|phase| phase != self.memory.phase_name()) {
+            return Some(format!("things have moved on: it is {} now", self.memory.phase_name()));
+        }
+        let asked = self.memory.asked.as_ref().map_or(Weight::ZERO, |a| a.traffic.canary());
+        if expected.weight.is_some_and(|weight| weight != asked) {
+            return Some(format!("the weight has changed: it is {asked} % now"));
+        }
         None
     }
 

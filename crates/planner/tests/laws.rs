@@ -9,6 +9,8 @@ mod program;
 #[path = "sim/mod.rs"]
 mod sim;
 
+use std::time::Duration;
+
 use canaryd_planner::{Desired, Fault, Outcome, Verb};
 use canaryd_rollout::Weight;
 
@@ -124,7 +126,7 @@ fn whatever_happens_in_long_histories_the_laws_hold_and_it_comes_to_rest() {
 /// At one and the same moment, with a gateway and an engine that follow, planning ends.
 fn it_has_a_fixpoint(history: &[Event]) {
     let mut sim = live(history);
-    (sim.nginx.delay, sim.nginx.problem) = (std::time::Duration::ZERO, None);
+    (sim.nginx.delay, sim.nginx.problem) = (Duration::ZERO, None);
     sim.docker.refused.clear(); // what is refused is asked for again and again
     sim.advance(3); // what was asked of the gateway before is live by then
     sim.settle();
@@ -290,4 +292,32 @@ fn what_the_host_refuses_is_not_tried_for_ever() {
     sim.say(Verb::Resume);
     sim.advance(5);
     assert!(sim.docker.tries > tries, "resume tries again");
+}
+
+/// Whatever was seen, two advances by it go one step, in the same moment and later.
+#[test]
+fn two_advances_on_one_look_go_one_step() {
+    for apart in 0..4 {
+        for by_hand in [None, Some(0), Some(1), Some(300)] {
+            let mut sim = newborn();
+            for stage in &mut sim.manifest.stages {
+                (stage.observe, stage.max_duration) = (Duration::from_secs(600), Duration::from_secs(2400));
+            }
+            sim.apply("v2");
+            sim.until("5 %", |s| s.weight().basis_points() == 500);
+            if let Some(weight) = by_hand {
+                sim.say(Verb::Traffic { weight: Weight::from_basis_points(weight).unwrap() });
+                sim.advance(2);
+            }
+            let seen = canaryd_planner::Expected::of(sim.report());
+            for _ in 0..2 {
+                sim.send(Verb::Advance, None);
+                sim.memory.inbox.last_mut().unwrap().expected = Some(seen.clone());
+                sim.advance(apart);
+            }
+            sim.tick();
+            let step = usize::from(by_hand.is_none());
+            assert_eq!(sim.report().stage, Some(step), "{apart} s apart, {by_hand:?} by hand: {}", sim.why());
+        }
+    }
 }

@@ -92,8 +92,11 @@ impl Desk {
         if !can(report, name) {
             return self.say(&format!("{name} makes no sense now"));
         }
-        let stage = report.stage.filter(|_| verb == Verb::Advance);
-        let expected = Expected { revision: report.canary.as_ref().map(|c| c.revision.clone()), stage };
+        // what protects users is not refused because things moved on
+        let mut expected = Expected::of(report);
+        if verb != Verb::Advance {
+            expected = Expected { revision: expected.revision, ..Expected::default() };
+        }
         let text = tame(&format!("{name}: {effect}."));
         self.question = Some(Question { asked: Asked { verb, expected }, text, typed: String::new() });
     }

@@ -66,6 +66,8 @@ pub struct Sim {
     pub patience: usize,
     /// Every plan is made twice, and every memory goes through the journal.
     pub strict: bool,
+    /// What a person saw when she looked last.
+    pub seen: Option<Expected>,
     pub told: Vec<String>,
     commands: u32,
 }
@@ -98,6 +100,7 @@ impl Sim {
             late: false,
             patience: 7200,
             strict: false,
+            seen: None,
             told: Vec::new(),
             commands: 0,
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_planner::{Desired, ExitCause, Fault, Verb};
+use canaryd_planner::{Desired, ExitCause, Expected, Fault, Verb};
 use canaryd_rollout::{CanaryReplicas, ComponentName, ImageState, OnDelete, OnInconclusive, Order, SetId};
 
 use crate::sim::Sim;
@@ -17,6 +17,7 @@ pub(crate) fn obey(sim: &mut Sim, line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["show"] => return sim.show(),
+        ["mina", "looks"] => sim.seen = Some(Expected::of(sim.report())),
         ["tick"] => sim.tick(),
         ["advance", time] => sim.advance(seconds(time)),
         ["advance", time, "in", "steps", "of", step] => {
@@ -197,6 +198,7 @@ fn befall(sim: &mut Sim, lane: &[(SetId, u32)], words: &[&str]) {
 
 /// What a person says; canaryd answers in its next turn.
 fn mina(sim: &mut Sim, wish: &str) {
+    let (wish, expected) = wish.strip_suffix(" as seen").map_or((wish, None), |wish| (wish, sim.seen.clone()));
     let (wish, comment) = wish.split_once(" because ").map_or((wish, None), |(w, c)| (w, Some(c.to_owned())));
     let words: Vec<&str> = wish.split_whitespace().collect();
     let verb = match words.as_slice() {
@@ -214,5 +216,8 @@ fn mina(sim: &mut Sim, wish: &str) {
         _ => panic!("nobody can say {wish}"),
     };
     sim.send(verb, comment);
+    if let Some(command) = sim.memory.inbox.last_mut() {
+        command.expected = expected;
+    }
     sim.tick();
 }

@@ -18,12 +18,7 @@ pub(crate) async fn send(asked: Asked, common: &Common) -> Result<Exit, Failure>
     let client = daemon(common).await?;
     // A raise is refused when things have moved on meanwhile; whatever protects users never is.
     let raises = matches!(asked.verb, Verb::Advance | Verb::Promote { .. });
-    let expected = if raises {
-        let report = client.report(&asked.name).await?;
-        Some(Expected { revision: report.canary.map(|c| c.revision), stage: report.stage })
-    } else {
-        None
-    };
+    let expected = if raises { Some(Expected::of(&client.report(&asked.name).await?)) } else { None };
     let request = CommandRequest {
         id: Some(canaryd_cockpit::fresh_id()),
         comment: asked.how.comment,
