@@ -46,16 +46,25 @@ pub enum Action {
     },
     /// The gateway is stopped and removed (only on an explicit delete).
     RemoveGateway,
-    /// Start or restart the evidence about a set from nothing (new set, changed checks, the stage again from zero).
-    FreshEvidence {
-        /// Which set.
-        set: SetId,
-    },
     /// Ask the daemon to look the manifest's images up again (a person said `retry`).
     ResolveAgain,
 }
 
 impl Action {
+    /// Whether it is about files and image tags only: nobody waits for it.
+    #[must_use]
+    pub fn is_housekeeping(&self) -> bool {
+        match self {
+            Self::KeepImages { .. } | Self::ForgetRevision { .. } => true,
+            Self::Route(_)
+            | Self::EnsureSet(_)
+            | Self::RemoveSet { .. }
+            | Self::SaveFailure { .. }
+            | Self::RemoveGateway
+            | Self::ResolveAgain => false,
+        }
+    }
+
     /// The traffic that it asks for, if it is about traffic.
     #[must_use]
     pub fn route(&self) -> Option<&Intent> {
@@ -67,7 +76,6 @@ impl Action {
             | Self::KeepImages { .. }
             | Self::ForgetRevision { .. }
             | Self::RemoveGateway
-            | Self::FreshEvidence { .. }
             | Self::ResolveAgain => None,
         }
     }

@@ -4,7 +4,6 @@
 use canaryd_rollout::{ComponentName, Weight};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::action::Action;
 use crate::crew::{Crew, Member};
 use crate::lanes::REVERT_DRAIN;
 use crate::memory::Pause;
@@ -243,23 +242,10 @@ impl Turn<'_> {
         self.tell(Severity::Info, "recovered", format!("{version} is healthy again; the stage begins again from zero"));
     }
 
-    /// The evidence about the set on trial begins from nothing.
+    /// The evidence about the set on trial begins from nothing: what was counted under an earlier number is not looked at.
     pub(crate) fn renew_evidence(&mut self) {
-        let Some(set) = self.memory.canary_set() else { return };
-        if let Some(trial) = &mut self.memory.trial {
-            trial.renew = true;
-        }
-        self.renewed = true;
-        self.actions.push(Action::FreshEvidence { set });
-    }
-
-    /// Once more what the last plan said: it may have been killed before it was done.
-    pub(crate) fn renew_again(&mut self) {
-        if self.trial().is_some_and(|t| t.renew) {
-            self.renew_evidence();
-            if let Some(trial) = &mut self.memory.trial {
-                trial.renew = false;
-            }
+        if let Some(trial) = self.memory.trial.as_mut().filter(|t| t.is_canary()) {
+            trial.evidence += 1;
         }
     }
 

@@ -28,9 +28,10 @@ pub(crate) enum Leave {
 impl<'a> Turn<'a> {
     /// The processes of the verdict on the set on trial.
     pub(crate) fn judge(&self) -> Option<&'a Judge> {
-        let set = self.trial().filter(|t| t.is_canary())?.crews.get(&ComponentName::app()).map(|c| &c.set)?;
+        let trial = self.trial().filter(|t| t.is_canary())?;
+        let set = trial.crews.get(&ComponentName::app()).map(|c| &c.set)?;
         let (judged, judge) = self.world.evidence.judge.as_ref()?;
-        (judged == set && !self.renewed).then_some(judge)
+        (judged == set && self.world.evidence.number == trial.evidence).then_some(judge)
     }
 
     /// Canary requests counted so far, and of these failed ones.

@@ -91,15 +91,18 @@ impl Turn<'_> {
         }
     }
 
-    /// Files and image tags that nothing needs any more. Said twice: a kill between this plan and its actions loses nothing.
-    pub(crate) fn forget_revisions(&mut self) {
+    /// Files and image tags: those that are needed are ensured, those that nothing needs any more go. Each is asked for until
+    /// this run of the daemon has done it, so that no kill loses one.
+    pub(crate) fn tend_revisions(&mut self) {
         let needed = self.memory.revisions();
-        let mut gone = std::mem::take(&mut self.memory.given_up);
-        self.memory.given_up = self.memory.kept.difference(&needed).cloned().collect();
-        self.memory.kept.retain(|revision| needed.contains(revision));
-        gone.extend(self.memory.given_up.iter().cloned());
-        let gone = gone.into_iter().filter(|revision| !needed.contains(revision));
-        self.actions.extend(gone.map(|revision| Action::ForgetRevision { revision }));
+        let shelf = &self.world.shelf;
+        let memory = &mut self.memory;
+        memory.given_up.retain(|revision| !needed.contains(revision) && !shelf.forgotten.contains(revision));
+        memory.given_up.extend(memory.kept.difference(&needed).cloned());
+        memory.kept.retain(|revision| needed.contains(revision));
+        let keep = memory.kept.difference(&shelf.kept).cloned().map(|revision| Action::KeepImages { revision });
+        let forget = memory.given_up.iter().cloned().map(|revision| Action::ForgetRevision { revision });
+        self.actions.extend(keep.chain(forget));
     }
 
     /// At most one failed set is kept for a look.

@@ -245,7 +245,7 @@ impl Turn<'_> {
     }
 
     fn after_delete(&mut self, deleted: &(RevisionId, RevisionId)) -> Option<Did> {
-        self.forget_revisions();
+        self.tend_revisions();
         match &self.world.desired {
             Desired::Ready(r) if r.revision != deleted.0 && r.provisional != deleted.1 => {
                 self.memory.deletion = None;

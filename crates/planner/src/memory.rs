@@ -60,7 +60,7 @@ pub struct Memory {
     pub(crate) history: Vec<Past>,
     /// Revisions whose files and image tags were not given up yet.
     pub(crate) kept: BTreeSet<RevisionId>,
-    /// Revisions that were given up by the last plan: said once more, in case nobody was left to do it.
+    /// Revisions whose files and image tags are to go and are not known to be gone yet.
     pub(crate) given_up: BTreeSet<RevisionId>,
     /// Sets in trouble of which a person was told.
     #[serde(default)]

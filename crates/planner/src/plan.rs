@@ -71,7 +71,7 @@ impl Turn<'_> {
         self.fill_trial();
         self.tend_previous();
         self.tend_retired();
-        self.forget_revisions();
+        self.tend_revisions();
     }
 
     fn conclude_plan(self, did: Option<Did>) -> Plan {
@@ -89,7 +89,8 @@ impl Turn<'_> {
         let gone = matches!(self.world.desired, Desired::Gone { confirmed: false, .. });
         let rests = self.memory.phase == Phase::Idle && self.memory.deletion.is_none() && !gone;
         let untold = self.memory.gateway_trouble.as_ref().is_some_and(|t| !t.told);
-        if !rests || !self.actions.is_empty() || self.drains() || untold {
+        let acts = self.actions.iter().any(|action| !action.is_housekeeping());
+        if !rests || acts || self.drains() || untold {
             return TICK;
         }
         let warm = self.memory.previous.iter().filter(|p| !p.crews.is_empty()).map(|p| p.warm_until);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use canaryd_rollout::Weight;
 
-use crate::action::Action;
 use crate::phase::{Phase, Watch};
 use crate::release::Release;
 use crate::report::{Severity, Waiting};
@@ -88,7 +87,7 @@ impl Turn<'_> {
             stages: manifest.stages.clone(),
             checks: manifest.checks.clone(),
             analysis: manifest.analysis.clone(),
-            renew: false,
+            evidence: 0,
             rechecked: None,
             crash: None::<Crash>,
             refusal: None,
@@ -100,8 +99,7 @@ impl Turn<'_> {
         };
         self.memory.phase = if trial.kind == Kind::Install { Phase::Installing } else { Phase::Starting };
         self.memory.trial = Some(trial);
-        self.memory.kept.insert(release.revision.clone());
-        self.actions.push(Action::KeepImages { revision: release.revision });
+        self.memory.kept.insert(release.revision);
         self.tell(Severity::Info, "started", format!("{} is being started", release.version));
     }
 
@@ -135,8 +133,6 @@ impl Turn<'_> {
         if self.gateway_is_busy() {
             return Some(Did::Wait);
         }
-        let revision = self.trial()?.release.revision.clone();
-        self.actions.push(Action::KeepImages { revision });
         self.renew_evidence();
         self.enter_stage(0, self.memory.manual.is_none());
         Some(Did::Move)

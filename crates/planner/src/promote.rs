@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use canaryd_rollout::{Rollout, Weight};
 
-use crate::action::Action;
 use crate::crew::{Crews, Wish};
 use crate::memory::{Deployed, Previous, Retired};
 use crate::phase::Phase;
@@ -39,7 +38,6 @@ impl Turn<'_> {
         self.memory.phase = Phase::Promoting { swapped: true };
         self.memory.paused = None;
         self.memory.manual = None;
-        self.actions.push(Action::KeepImages { revision: trial.release.revision.clone() });
         self.swap(trial, requests, failed);
         Some(Did::Move)
     }
@@ -153,8 +151,6 @@ impl Turn<'_> {
             self.waiting.push(Waiting::GatewayLive { problem });
             return Some(Did::Wait);
         }
-        let revision = self.memory.production.as_ref()?.release.revision.clone();
-        self.actions.push(Action::KeepImages { revision });
         self.memory.phase = Phase::Idle;
         Some(Did::Move)
     }
@@ -168,7 +164,6 @@ impl Turn<'_> {
         self.memory.phase = Phase::Idle;
         self.memory.paused = None;
         self.memory.manual = None;
-        self.actions.push(Action::KeepImages { revision: release.revision.clone() });
         self.conclude(Outcome::Promoted, &release, reason, begun, (0, 0), None);
         Did::Move
     }

@@ -71,6 +71,12 @@ impl Memory {
         trial.crews.get(&ComponentName::app()).map(|c| c.set.clone())
     }
 
+    /// How often the evidence about the set on trial began from nothing.
+    #[must_use]
+    pub fn evidence_number(&self) -> u64 {
+        self.trial.as_ref().map_or(0, |t| t.evidence)
+    }
+
     /// The app set that production traffic goes to (during the first installation: the set being installed).
     #[must_use]
     pub fn production_app_set(&self) -> Option<SetId> {

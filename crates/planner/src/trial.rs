@@ -46,8 +46,9 @@ pub(crate) struct Trial {
     pub(crate) checks: Vec<Check>,
     /// Likewise.
     pub(crate) analysis: Analysis,
-    /// The evidence was to begin from nothing in the last plan: said once more, in case nobody was left to do it.
-    pub(crate) renew: bool,
+    /// How often the evidence began from nothing. Only what was counted under this number is looked at.
+    #[serde(default)]
+    pub(crate) evidence: u64,
     /// When the checks were last changed under it.
     #[serde(default)]
     pub(crate) rechecked: Option<Timestamp>,

@@ -83,7 +83,6 @@ fn worked_on(action: &Action) -> Option<&SetId> {
         | Action::KeepImages { .. }
         | Action::ForgetRevision { .. }
         | Action::RemoveGateway
-        | Action::FreshEvidence { .. }
         | Action::ResolveAgain => None,
     }
 }

@@ -47,8 +47,6 @@ pub(crate) struct Turn<'a> {
     pub(crate) notes: Vec<String>,
     /// Production is unwell, too: no raise, no blame for health.
     pub(crate) unwell: bool,
-    /// The evidence begins from nothing in this very turn.
-    pub(crate) renewed: bool,
     /// Something that the trial needs cannot be done now, through no fault of its own.
     pub(crate) refused: bool,
     /// What is wrong with production's containers, in words.
@@ -72,7 +70,6 @@ impl<'a> Turn<'a> {
             waiting: Vec::new(),
             notes: Vec::new(),
             unwell: false,
-            renewed: false,
             refused: false,
             ailing: None,
         }
@@ -247,7 +244,6 @@ impl<'a> Turn<'a> {
     /// Notes what was born, what proved well, and what is gone as wished.
     pub(crate) fn look(&mut self) {
         self.time_quiet();
-        self.renew_again();
         if !self.engine_answers() {
             return;
         }

@@ -1,5 +1,6 @@
 //! What the planner is told about reality: a snapshot, each part with its age. It knows no Docker and no NGINX.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use canaryd_gateway::{Intent, Traffic};
@@ -26,6 +27,8 @@ pub struct World {
     pub slots: Slots,
     /// The container engine as a whole.
     pub engine: EngineView,
+    /// What this run of the daemon did about files and image tags.
+    pub shelf: Shelf,
     /// Why the journal cannot be written now: only lowering actions run, nothing is remembered.
     pub journal_trouble: Option<String>,
 }
@@ -182,6 +185,8 @@ impl GatewayView {
 pub struct EvidenceView {
     /// The processes of the verdict, for this set.
     pub judge: Option<(SetId, Judge)>,
+    /// Under which number they began ([`Memory::evidence_number`](crate::Memory::evidence_number)).
+    pub number: u64,
     /// When evidence was last read.
     pub read_at: Option<Timestamp>,
     /// The source is silent (unreadable, lines lost): since when and why.
@@ -199,6 +204,15 @@ pub struct Slots {
     pub may_start: bool,
     /// Who has the slot, for the report.
     pub ahead: Vec<RolloutName>,
+}
+
+/// Files and image tags of revisions, as far as this run of the daemon has seen to them: empty after a start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shelf {
+    /// Their images carry a tag of ours.
+    pub kept: BTreeSet<RevisionId>,
+    /// Nothing of them is left.
+    pub forgotten: BTreeSet<RevisionId>,
 }
 
 /// The container engine as a whole.

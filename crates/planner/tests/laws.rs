@@ -185,21 +185,42 @@ fn a_lowering_needs_neither_journal_nor_engine() {
     for_each_history("law 11", 40_000..41_000, 20, lowering_needs_no_journal);
 }
 
-/// Law 6: a kill between any two actions leads to the same end as none.
-#[test]
-fn a_kill_between_any_two_actions_changes_nothing_in_the_end() {
-    for seed in 1..=1500 {
+/// Law 6: kills between any actions lead to the same end as none.
+fn kills_change_nothing(seeds: std::ops::RangeInclusive<u64>, kills: fn(&mut Dice, u64) -> Vec<program::Kill>) {
+    for seed in seeds {
         let mut dice = Dice::new(seed);
         let program = program::random(&mut dice);
-        let (end, turns) = program::run(&program, None);
-        let kill = program::Kill { turn: dice.roll(turns), spared: usize::try_from(dice.roll(4)).unwrap() };
-        let (killed, _) = program::run(&program, Some(kill));
+        let (end, turns) = program::run(&program, &[]);
+        let kills = kills(&mut dice, turns);
+        let (killed, _) = program::run(&program, &kills);
         sim::LOUD.set(killed != end);
         if killed != end {
-            program::run(&program, Some(kill));
+            program::run(&program, &kills);
         }
-        assert_eq!(killed, end, "law 6, seed {seed}: {kill:?} in {program:#?}");
+        assert_eq!(killed, end, "law 6, seed {seed}: {kills:?} in {program:#?}");
     }
+}
+
+fn kill(dice: &mut Dice, turn: u64) -> program::Kill {
+    program::Kill { turn, spared: usize::try_from(dice.roll(4)).unwrap() }
+}
+
+#[test]
+fn a_kill_between_any_two_actions_changes_nothing_in_the_end() {
+    kills_change_nothing(1..=1500, |dice, turns| {
+        let turn = dice.roll(turns);
+        vec![kill(dice, turn)]
+    });
+}
+
+/// Also when it is killed again while it makes up for the first.
+#[test]
+fn two_kills_change_nothing_in_the_end() {
+    kills_change_nothing(2001..=3000, |dice, turns| {
+        let first = dice.roll(turns);
+        let second = first + 1 + dice.roll(4);
+        vec![kill(dice, first), kill(dice, second)]
+    });
 }
 
 /// Law 10: a thousand versions leave no more behind than ten.

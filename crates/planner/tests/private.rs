@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use canaryd_planner::{Desired, EngineView, EvidenceView, GatewayView, Memory, Slots, World, plan};
+use canaryd_planner::{Desired, EngineView, EvidenceView, GatewayView, Memory, Shelf, Slots, World, plan};
 use canaryd_rollout::{ImageState, Inputs, SourceText, parse, resolve};
 
 const MANIFEST: &str = "
@@ -38,6 +38,7 @@ fn no_value_of_a_container_a_probe_or_a_snippet_is_remembered() {
         evidence: EvidenceView::default(),
         slots: Slots { may_move: true, may_start: true, ahead: Vec::new() },
         engine: EngineView::default(),
+        shelf: Shelf::default(),
         journal_trouble: None,
     };
     let now = "2026-03-02T09:00:00Z".parse().unwrap();

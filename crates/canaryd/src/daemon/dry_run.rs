@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use canaryd_planner::{Action, Health, Live, Memory, Plan, Replica, RunState, SetGoal, SetView, Slots, World, plan};
+use canaryd_planner::{
+    Action, Health, Live, Memory, Plan, Replica, RunState, SetGoal, SetView, Shelf, Slots, World, plan,
+};
 use canaryd_rollout::{ComponentName, RevisionId, SetId};
 use canaryd_verdict::{Arm, Judge, Sample, Settings, Verdict};
 use jiff::Timestamp;
@@ -27,7 +29,9 @@ const MOST_SECONDS: i64 = 400;
 pub(crate) struct Pretence {
     sets: BTreeMap<SetId, PretendedSet>,
     live: Option<Live>,
+    shelf: Shelf,
     judge: Option<(SetId, Judge)>,
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -52,6 +56,7 @@ pub(crate) fn turn(house: &Arc<House>, cell: &Arc<Cell>, memory: &Memory, slots:
     let settings = lock(&cell.wish).rollout.as_deref().map(settings_of);
     let mut pretence = lock(&cell.pretence);
     pretence.attend(memory.canary_set(), settings);
+    pretence.number = memory.evidence_number();
     pretence.overlay(&mut world, now);
     let mut decided = plan(memory, &world, now);
     for action in std::mem::take(&mut decided.actions) {
@@ -94,6 +99,7 @@ impl Pretence {
                 world.sets.push(view);
             }
         }
+        world.shelf.clone_from(&self.shelf);
         world.sets.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some(live) = &self.live {
             world.gateway.live = Some(live.clone());
@@ -101,6 +107,7 @@ impl Pretence {
         }
         if self.judge.is_some() {
             world.evidence.judge.clone_from(&self.judge);
+            world.evidence.number = self.number;
             world.evidence.read_at = Some(now);
             world.evidence.silent = None;
         }
@@ -125,11 +132,9 @@ impl Pretence {
                 }
             }
             Action::RemoveGateway => self.live = None,
-            Action::SaveFailure { .. }
-            | Action::KeepImages { .. }
-            | Action::ForgetRevision { .. }
-            | Action::FreshEvidence { .. }
-            | Action::ResolveAgain => {}
+            Action::KeepImages { revision } => drop(self.shelf.kept.insert(revision)),
+            Action::ForgetRevision { revision } => drop(self.shelf.forgotten.insert(revision)),
+            Action::SaveFailure { .. } | Action::ResolveAgain => {}
         }
     }
 
@@ -237,6 +242,7 @@ mod tests {
             sets: Vec::new(),
             gateway: GatewayView::default(),
             evidence: EvidenceView::default(),
+            shelf: Shelf::default(),
             slots: Slots::default(),
             engine: EngineView::default(),
             journal_trouble: None,

@@ -14,6 +14,7 @@ use canaryd_rollout::{CheckKind, Rollout, SetId};
 use canaryd_telemetry::{Attempt, LossDetector, Owner, Rate, Seen, Tail, TailState, Tick, evidence};
 use canaryd_verdict::{Arm, Bad, Judge, Question, Sample, Settings};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::bells::lock;
 use super::house::{Cell, House};
@@ -29,6 +30,8 @@ const OWNERS_STAY: Duration = Duration::from_secs(600);
 pub(crate) struct Evidence {
     /// The set on trial and its processes.
     judge: Option<(SetId, Judge)>,
+    /// Under which number of the memory's they began.
+    number: u64,
     /// When the evidence began, Unix time in seconds: what was asked before is no part of it, even if it ends later.
     since: Option<f64>,
     production: Option<SetId>,
@@ -56,6 +59,7 @@ pub(crate) fn view(cell: &Cell) -> EvidenceView {
     let held = lock(&cell.evidence);
     EvidenceView {
         judge: held.judge.clone(),
+        number: held.number,
         read_at: held.read_at,
         silent: held.silent.clone(),
         requests_per_second: held.rate.per_second(Timestamp::now().as_second()),
@@ -68,10 +72,34 @@ pub(crate) async fn restore(house: &House, cell: &Cell) {
     let state = house.journal.offsets(name).await.ok().flatten();
     let state: Option<TailState> = state.and_then(|json| serde_json::from_str(&json).ok());
     let judge = house.journal.judge(name).await.ok().flatten();
-    let judge = judge.and_then(|(set, json)| Some((set.parse().ok()?, serde_json::from_str(&json).ok()?)));
+    let judge: Option<(SetId, Numbered)> =
+        judge.and_then(|(set, json)| Some((set.parse().ok()?, Numbered::read(&json)?)));
     let mut held = lock(&cell.evidence);
     held.tail = Some(Tail::open(log_of(house, cell), state));
-    held.judge = judge;
+    held.number = judge.as_ref().map_or(0, |(_, numbered)| numbered.number);
+    held.judge = judge.map(|(set, numbered)| (set, numbered.judge));
+}
+
+/// The processes as the journal keeps them.
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+    judge: Judge,
+}
+
+impl Numbered {
+    /// Those of earlier versions have no number.
+    fn read(json: &str) -> Option<Self> {
+        let bare = || Some(Self { number: 0, judge: serde_json::from_str(json).ok()? });
+        serde_json::from_str(json).ok().or_else(bare)
+    }
+}
+
+/// Likewise, to be written.
+#[derive(Serialize)]
+struct NumberedRef<'a> {
+    number: u64,
+    judge: &'a Judge,
 }
 
 /// The log is gone with its gateway: that of the next one is read from its start.
@@ -86,7 +114,7 @@ fn log_of(house: &House, cell: &Cell) -> PathBuf {
     house.store.gateway_dir(&cell.name).join("log").join(canaryd_gateway::container::ACCESS_LOG)
 }
 
-/// Keeps the judge in step with the set on trial: a new set, or changed checks, begin with no evidence.
+/// Keeps the judge in step with the set on trial: a new set, a new number, or changed checks, begin with no evidence.
 pub(crate) fn attend(cell: &Cell, memory: &Memory) {
     let rollout = lock(&cell.wish).rollout.clone();
     let mut held = lock(&cell.evidence);
@@ -99,22 +127,11 @@ pub(crate) fn attend(cell: &Cell, memory: &Memory) {
     let settings = settings_of(&rollout);
     // Edited stages change the planned time, and that alone is no reason to forget what was seen.
     let same = |asked: &Settings| Settings { planned_minutes: settings.planned_minutes, ..asked.clone() } == settings;
+    let number = memory.evidence_number();
     let fits = held.judge.as_ref().is_some_and(|(of, judge)| *of == set && same(judge.settings()));
-    if !fits {
-        held.begin(set, settings);
+    if !fits || held.number != number {
+        held.begin(set, number, settings);
     }
-}
-
-/// Forgets the evidence about a set: the stage begins again from zero.
-pub(super) fn begin_again(house: &Arc<House>, cell: &Arc<Cell>, set: &SetId) {
-    let Some(rollout) = lock(&cell.wish).rollout.clone() else { return };
-    lock(&cell.evidence).begin(set.clone(), settings_of(&rollout));
-    let (house, name, set) = (Arc::clone(house), cell.name.clone(), set.clone());
-    house.tasks.clone().spawn(async move {
-        if let Err(error) = house.journal.drop_judge(name.as_str(), set.as_str()).await {
-            tracing::warn!(%error, rollout = %name, "old evidence could not be dropped");
-        }
-    });
 }
 
 /// What is asked of the numbers, in the judge's words.
@@ -260,9 +277,10 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
             samples.extend(held.sample(&attempt).filter(|_| held.is_of_now(line)));
         }
     }
+    let number = held.number;
     if let Some((set, judge)) = held.judge.as_mut() {
         judge.tick(now.as_second(), &samples);
-        if let Ok(json) = serde_json::to_string(judge) {
+        if let Ok(json) = serde_json::to_string(&NumberedRef { number, judge }) {
             batch.judges.push((cell.name.to_string(), set.to_string(), json));
         }
     }
@@ -294,8 +312,9 @@ fn rows_of(cell: &Cell, tick: &Tick) -> Vec<TickRow> {
 }
 
 impl Evidence {
-    fn begin(&mut self, set: SetId, settings: Settings) {
+    fn begin(&mut self, set: SetId, number: u64, settings: Settings) {
         self.judge = Some((set, Judge::new(settings)));
+        self.number = number;
         self.since = Some(Timestamp::now().as_duration().as_secs_f64());
     }
 

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::bells::{Bell, lock};
 use super::book::Book;
-use super::executor::SetTasks;
+use super::executor::{SetTasks, ShelfBook};
 use super::gateways::GatewayPort;
 use super::health::HealthBoard;
 use super::observer::Observer;
@@ -84,6 +84,7 @@ pub(crate) struct Cell {
     pub(crate) gateway: GatewayPort,
     pub(crate) health: HealthBoard,
     pub(crate) sets: SetTasks,
+    pub(crate) shelf: ShelfBook,
     /// Held while a failure bundle is written.
     pub(crate) failures: tokio::sync::Mutex<()>,
     pub(crate) evidence: Mutex<super::evidence::Evidence>,
@@ -173,6 +174,7 @@ impl House {
             gateway: GatewayPort::default(),
             health: HealthBoard::default(),
             sets: SetTasks::default(),
+            shelf: ShelfBook::default(),
             failures: tokio::sync::Mutex::default(),
             evidence: Mutex::default(),
             report: Mutex::default(),

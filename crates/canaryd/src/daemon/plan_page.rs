@@ -116,7 +116,6 @@ pub(crate) fn in_words(action: &Action) -> String {
         Action::KeepImages { revision } => format!("keep the images of revision {revision} from being pruned"),
         Action::ForgetRevision { revision } => format!("forget revision {revision}"),
         Action::RemoveGateway => "stop and remove the gateway".to_owned(),
-        Action::FreshEvidence { set } => format!("begin with fresh evidence about set {set}"),
         Action::ResolveAgain => "look the images up again".to_owned(),
     }
 }

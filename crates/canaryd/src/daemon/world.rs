@@ -26,6 +26,7 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
         gateway: gateway_of(cell, seen.observation.as_deref()),
         evidence: super::evidence::view(cell),
         slots,
+        shelf: cell.shelf.view(),
         engine: EngineView {
             unreachable: engine_trouble(&seen),
             troubles: cell.sets.troubles().into_iter().chain(unseen(&containers)).collect(),

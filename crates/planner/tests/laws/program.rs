@@ -77,8 +77,8 @@ pub(crate) fn random(dice: &mut Dice) -> Vec<Step> {
 }
 
 /// Returns the end and the number of turns it took.
-pub(crate) fn run(program: &[Step], kill: Option<Kill>) -> (End, u64) {
-    let mut runner = Runner { sim: newborn(), turns: 0, kill };
+pub(crate) fn run(program: &[Step], kills: &[Kill]) -> (End, u64) {
+    let mut runner = Runner { sim: newborn(), turns: 0, kills: kills.to_vec() };
     for step in program {
         runner.take(step);
     }
@@ -89,12 +89,12 @@ pub(crate) fn run(program: &[Step], kill: Option<Kill>) -> (End, u64) {
 struct Runner {
     sim: Sim,
     turns: u64,
-    kill: Option<Kill>,
+    kills: Vec<Kill>,
 }
 
 impl Runner {
     fn turn(&mut self) {
-        if let Some(kill) = self.kill.filter(|k| k.turn == self.turns) {
+        if let Some(kill) = self.kills.iter().find(|k| k.turn == self.turns) {
             self.sim.kill = Some(kill.spared);
         }
         self.turns += 1;
@@ -174,7 +174,8 @@ impl Runner {
             outcome: report.outcome.as_ref().map(|o| (o.outcome, o.version.clone())),
             notes: report.notes.iter().map(|n| n.chars().take_while(|c| *c != '(').collect()).collect(),
             containers,
-            kept: docker.kept.clone(),
+            // whether a blocked version that is asked for still has its tag depends on how long it was not asked for
+            kept: docker.kept.iter().filter(|revision| **revision != self.sim.manifest.revision).cloned().collect(),
             saved: docker.saved.clone(),
         }
     }

@@ -297,7 +297,6 @@ fn stopped_by(action: &Action, world: &World) -> Vec<(SetId, u32)> {
         | Action::KeepImages { .. }
         | Action::ForgetRevision { .. }
         | Action::RemoveGateway
-        | Action::FreshEvidence { .. }
         | Action::ResolveAgain => Vec::new(),
     }
 }

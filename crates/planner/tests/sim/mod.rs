@@ -81,6 +81,7 @@ impl Sim {
             evidence: EvidenceView::default(),
             slots: Slots { may_move: true, may_start: true, ahead: Vec::new() },
             engine: EngineView::default(),
+            shelf: Shelf::default(),
             journal_trouble: None,
         };
         Self {
@@ -196,6 +197,7 @@ impl Sim {
         self.waking = spared.is_some();
         if self.waking {
             self.docker.troubles.clear();
+            self.world.shelf = Shelf::default();
             self.told("canaryd is killed and starts again");
             self.memory = self.disk.clone();
             self.nginx.wake(self.memory.asked());
@@ -261,9 +263,16 @@ impl Sim {
                     self.told(&format!("logs of {version} are saved"));
                 }
             }
-            Action::KeepImages { revision } => drop(self.docker.kept.insert(revision.clone())),
-            Action::ForgetRevision { revision } => drop(self.docker.kept.remove(revision)),
-            Action::FreshEvidence { set } => self.users.begin_again(set, &self.manifest),
+            Action::KeepImages { revision } => {
+                self.docker.kept.insert(revision.clone());
+                self.world.shelf.forgotten.remove(revision);
+                self.world.shelf.kept.insert(revision.clone());
+            }
+            Action::ForgetRevision { revision } => {
+                self.docker.kept.remove(revision);
+                self.world.shelf.kept.remove(revision);
+                self.world.shelf.forgotten.insert(revision.clone());
+            }
             Action::ResolveAgain => self.told("the manifest's images are looked up again"),
         }
     }

@@ -52,7 +52,6 @@ impl Sim {
             | Action::SaveFailure { .. }
             | Action::KeepImages { .. }
             | Action::RemoveGateway
-            | Action::FreshEvidence { .. }
             | Action::ResolveAgain => None,
         }
     }

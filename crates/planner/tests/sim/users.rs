@@ -14,6 +14,8 @@ pub struct Users {
     pub rate: f64,
     pub silent: Option<(Timestamp, String)>,
     pub judge: Option<(SetId, Judge)>,
+    /// Under which number it began.
+    number: u64,
     /// The part of a canary request that is still owed.
     owed: f64,
     sent: u64,
@@ -22,7 +24,7 @@ pub struct Users {
 
 impl Default for Users {
     fn default() -> Self {
-        Self { rate: 50.0, silent: None, judge: None, owed: 0.0, sent: 0, extra: Vec::new() }
+        Self { rate: 50.0, silent: None, judge: None, number: 0, owed: 0.0, sent: 0, extra: Vec::new() }
     }
 }
 
@@ -58,25 +60,25 @@ impl Users {
         }
     }
 
-    /// As the daemon does it: another set or other checks begin with no evidence.
+    /// As the daemon does it: another set, another number or other checks begin with no evidence.
     pub fn attend(&mut self, memory: &Memory, manifest: &Rollout) {
         let Some(set) = memory.canary_set() else {
             self.judge = None;
             return;
         };
         let settings = settings(manifest);
-        if self.judge.as_ref().is_none_or(|(of, judge)| *of != set || judge.settings() != &settings) {
+        let number = memory.evidence_number();
+        let is_other = |(of, judge): &(SetId, Judge)| *of != set || judge.settings() != &settings;
+        if self.number != number || self.judge.as_ref().is_none_or(is_other) {
+            self.number = number;
             self.judge = Some((set, Judge::new(settings)));
         }
-    }
-
-    pub fn begin_again(&mut self, set: &SetId, manifest: &Rollout) {
-        self.judge = Some((set.clone(), Judge::new(settings(manifest))));
     }
 
     pub fn view(&self, now: Timestamp) -> EvidenceView {
         EvidenceView {
             judge: self.judge.clone(),
+            number: self.number,
             read_at: Some(now),
             silent: self.silent.clone(),
             requests_per_second: self.rate,

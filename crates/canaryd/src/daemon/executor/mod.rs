@@ -12,6 +12,7 @@ use canaryd_planner::Action;
 use super::house::{Cell, House};
 
 pub(crate) use failure::save as save_failure;
+pub(crate) use images::ShelfBook;
 pub(crate) use sets::SetTasks;
 
 /// Carries out one action; returns at once.
@@ -25,7 +26,6 @@ pub(crate) fn carry_out(house: &Arc<House>, cell: &Arc<Cell>, action: Action) {
         Action::KeepImages { revision } => images::keep(house, cell, revision),
         Action::ForgetRevision { revision } => images::forget(house, cell, revision),
         Action::RemoveGateway => cell.gateway.remove(),
-        Action::FreshEvidence { set } => super::evidence::begin_again(house, cell, &set),
         Action::ResolveAgain => super::resolver::resolve_again(house, cell),
     }
 }

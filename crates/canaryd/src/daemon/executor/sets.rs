@@ -111,7 +111,6 @@ fn set_of(action: &Action) -> Option<&SetId> {
         | Action::KeepImages { .. }
         | Action::ForgetRevision { .. }
         | Action::RemoveGateway
-        | Action::FreshEvidence { .. }
         | Action::ResolveAgain => None,
     }
 }
