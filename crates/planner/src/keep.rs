@@ -95,12 +95,12 @@ impl Turn<'_> {
     /// this run of the daemon has done it, so that no kill loses one.
     pub(crate) fn tend_revisions(&mut self) {
         let needed = self.memory.revisions();
-        let shelf = &self.world.shelf;
+        let done = &self.world.shelf;
         let memory = &mut self.memory;
-        memory.given_up.retain(|revision| !needed.contains(revision) && !shelf.forgotten.contains(revision));
+        memory.given_up.retain(|revision| !needed.contains(revision) && !done.forgotten.contains(revision));
         memory.given_up.extend(memory.kept.difference(&needed).cloned());
         memory.kept.retain(|revision| needed.contains(revision));
-        let keep = memory.kept.difference(&shelf.kept).cloned().map(|revision| Action::KeepImages { revision });
+        let keep = memory.kept.difference(&done.kept).cloned().map(|revision| Action::KeepImages { revision });
         let forget = memory.given_up.iter().cloned().map(|revision| Action::ForgetRevision { revision });
         self.actions.extend(keep.chain(forget));
     }

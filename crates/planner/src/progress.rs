@@ -21,7 +21,7 @@ impl Turn<'_> {
             Phase::Observing { stage, .. } => self.progress_observing(stage),
             Phase::Soaking { .. } => self.progress_soaking(),
             Phase::Promoting { swapped: false } => self.progress_swap(),
-            Phase::Promoting { swapped: true } => self.progress_promoted(),
+            Phase::Promoting { swapped: true } => Some(self.progress_promoted()),
             Phase::Reverting { .. } => self.progress_reverting(),
         }
     }

@@ -145,14 +145,14 @@ impl Turn<'_> {
     }
 
     /// The swapped lanes are live: done.
-    pub(crate) fn progress_promoted(&mut self) -> Option<Did> {
+    pub(crate) fn progress_promoted(&mut self) -> Did {
         if !self.asked_is_live() {
             let problem = self.world.gateway.problem.clone();
             self.waiting.push(Waiting::GatewayLive { problem });
-            return Some(Did::Wait);
+            return Did::Wait;
         }
         self.memory.phase = Phase::Idle;
-        Some(Did::Move)
+        Did::Move
     }
 
     /// The first version serves.
