@@ -1,7 +1,5 @@
 //! Commands while the journal cannot be written: another program has locked the database, or the disk hangs.
 
-use std::path::Path;
-use std::process::{Command as Program, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::control::Desk;
-use super::fake::{Site, name, until};
+use super::fake::{Freezer, Site, name, until};
 use super::{evidence, rollouts};
 
 fn said(id: &str, verb: Verb) -> Command {
@@ -78,43 +76,6 @@ async fn a_journal_that_may_hold_what_was_refused_is_written_anew_though_there_i
     let is_clean = async || !journal.memory("shop").await.unwrap().unwrap().contains("delete");
     until("the journal says what holds", is_clean).await;
     running.abort();
-}
-
-/// A disk of its own that can be made to hang: whoever writes to it waits until it thaws.
-struct Freezer<'a>(&'a Path);
-
-impl<'a> Freezer<'a> {
-    /// `None`, with a word, where it cannot be had.
-    #[expect(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
-    fn mount(at: &'a Path, image: &Path) -> Option<Self> {
-        std::fs::File::create(image).and_then(|file| file.set_len(16 << 20)).unwrap();
-        let made =
-            done("mkfs.ext4", &["-q".as_ref(), image]) && done("mount", &["-o".as_ref(), "loop".as_ref(), image, at]);
-        if !made {
-            eprintln!("skipped: a disk that hangs needs root, mkfs.ext4 and loop devices");
-        }
-        made.then_some(Self(at))
-    }
-
-    fn freeze(&self) {
-        assert!(done("fsfreeze", &["-f".as_ref(), self.0]), "it freezes");
-    }
-
-    fn thaw(&self) {
-        done("fsfreeze", &["-u".as_ref(), self.0]);
-    }
-}
-
-impl Drop for Freezer<'_> {
-    fn drop(&mut self) {
-        self.thaw();
-        done("umount", &["-l".as_ref(), self.0]);
-        let _ = std::fs::remove_dir(self.0);
-    }
-}
-
-fn done(program: &str, args: &[&Path]) -> bool {
-    Program::new(program).args(args).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 #[tokio::test(flavor = "multi_thread")]

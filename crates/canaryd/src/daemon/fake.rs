@@ -1,7 +1,8 @@
 //! A house without Docker: an engine that says and does what a test wants, and a real journal in a directory of its own.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -287,4 +288,41 @@ pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A disk of its own that can be made to hang: whoever writes to it waits until it thaws.
+pub(super) struct Freezer<'a>(&'a Path);
+
+impl<'a> Freezer<'a> {
+    /// `None`, with a word, where it cannot be had.
+    #[expect(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
+    pub(super) fn mount(at: &'a Path, image: &Path) -> Option<Self> {
+        std::fs::File::create(image).and_then(|file| file.set_len(16 << 20)).unwrap();
+        let made =
+            done("mkfs.ext4", &["-q".as_ref(), image]) && done("mount", &["-o".as_ref(), "loop".as_ref(), image, at]);
+        if !made {
+            eprintln!("skipped: a disk that hangs needs root, mkfs.ext4 and loop devices");
+        }
+        made.then_some(Self(at))
+    }
+
+    pub(super) fn freeze(&self) {
+        assert!(done("fsfreeze", &["-f".as_ref(), self.0]), "it freezes");
+    }
+
+    pub(super) fn thaw(&self) {
+        done("fsfreeze", &["-u".as_ref(), self.0]);
+    }
+}
+
+impl Drop for Freezer<'_> {
+    fn drop(&mut self) {
+        self.thaw();
+        done("umount", &["-l".as_ref(), self.0]);
+        let _ = std::fs::remove_dir(self.0);
+    }
+}
+
+fn done(program: &str, args: &[&Path]) -> bool {
+    Command::new(program).args(args).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

@@ -271,3 +271,48 @@ fn why_ignored(house: &House, cell: &Cell) -> Option<String> {
     let first = unresolved.get(&cell.name)?.first()?.lines().next()?;
     Some(first.trim_start_matches("error: ").to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use canaryd_gateway::{Intent, Traffic};
+    use canaryd_planner::{GatewayView, Live};
+    use canaryd_rollout::Weight;
+
+    use super::super::fake::{Freezer, Site, until};
+    use super::*;
+
+    fn intent(seq: u64, canary: Weight) -> Intent {
+        Intent { seq, traffic: Traffic::Split { canary }, lanes: BTreeMap::new() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lowering_does_not_wait_for_a_disk_that_hangs() {
+        let (dir, image) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let at = dir.path().to_owned();
+        let Some(disk) = Freezer::mount(&at, image.path()) else { return };
+        let site = Site::on(dir).await;
+        let cell = site.cell("shop");
+        let quarter = intent(1, Weight::from_basis_points(2500).unwrap());
+        let live = Live { intent: quarter, generation: "1.1".to_owned(), since: Timestamp::now() };
+        cell.gateway.pretend(GatewayView { live: Some(live), ..GatewayView::default() });
+        let lowered = intent(2, Weight::ZERO);
+        let decided = Plan {
+            actions: vec![Action::Route(lowered.clone())],
+            memory: Memory::default(),
+            report: None,
+            events: Vec::new(),
+            answers: Vec::new(),
+            next_wake: Duration::from_secs(1),
+        };
+        disk.freeze();
+        let began = Instant::now();
+        let (house, owner) = (Arc::clone(&site.house), Arc::clone(&cell));
+        let committing = tokio::spawn(async move { commit_in_time(&house, &owner, &decided).await });
+        until("the gateway is asked to lower", async || cell.gateway.asked() == Some(lowered.clone())).await;
+        assert!(began.elapsed() < DISK_PATIENCE, "{:?}", began.elapsed());
+        assert_eq!(committing.await.unwrap(), Err(SLOW_DISK.to_owned()));
+        disk.thaw();
+    }
+}

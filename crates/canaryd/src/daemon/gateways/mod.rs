@@ -123,6 +123,20 @@ impl GatewayPort {
         }
     }
 
+    /// As if this were proven.
+    #[cfg(test)]
+    pub(crate) fn pretend(&self, view: GatewayView) {
+        self.publish(view);
+    }
+    /// The newest wish for traffic.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> Option<Intent> {
+        match &*self.wanted.borrow() {
+            Wanted::Serve(intent) => Some(intent.clone()),
+            Wanted::Nothing | Wanted::Removed | Wanted::Forgotten => None,
+        }
+    }
+
     fn publish(&self, view: GatewayView) {
         self.view.send_if_modified(|held| {
             let changed = !same_view(held, &view);
