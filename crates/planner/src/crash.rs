@@ -183,7 +183,7 @@ impl Turn<'_> {
         if !crash.held {
             let why = format!("{}; who caused it is known in 2 s", crash.what);
             self.waiting.push(Waiting::Environment { why });
-            if self.now.duration_since(crash.at) >= DOUBT {
+            if self.now.duration_since(crash.at).abs() >= DOUBT {
                 self.hold(Crash { held: true, ..crash });
             }
             return Some(Did::Hold);

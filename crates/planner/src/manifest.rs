@@ -110,6 +110,14 @@ impl Turn<'_> {
         Some(self.take_off(Outcome::Superseded, &reason, None, None))
     }
 
+    /// What is held at 0 % waits for its environment, and for nothing newer: that takes its place at once.
+    pub(crate) fn give_way_while_held(&mut self, crash: Option<Did>) -> Option<Did> {
+        match crash {
+            Some(Did::Hold) => self.heed_superseded().or(crash),
+            Some(Did::Delete | Did::TakeOff | Did::Wait | Did::Move) | None => crash,
+        }
+    }
+
     fn heed_gone(&mut self, since: jiff::Timestamp, confirmed: bool) -> Option<Did> {
         if !confirmed {
             self.wait_for_absence(since);

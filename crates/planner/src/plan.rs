@@ -48,7 +48,8 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     let commands = delete.or_else(|| turn.heed_commands());
     let trouble = commands.or_else(|| turn.heed_trouble());
     let crash = trouble.or_else(|| turn.heed_crash());
-    let deadline = crash.or_else(|| turn.heed_deadline());
+    let held = turn.give_way_while_held(crash);
+    let deadline = held.or_else(|| turn.heed_deadline());
     let verdict = deadline.or_else(|| turn.heed_verdict());
     let manual = verdict.or_else(|| turn.heed_manual_weight());
     let superseded = manual.or_else(|| turn.heed_superseded());

@@ -49,7 +49,7 @@ impl Laws {
             the_split_is_honest(intent, world);
             self.a_condemned_revision_gets_nothing(intent, docker);
             self.what_fell_comes_back_healthy(intent, world);
-            self.a_raise_has_a_reason(intent, plan);
+            self.a_raise_has_a_reason(intent, before, plan);
             capacity_comes_first(intent, world, before);
             self.asked = Some(intent.clone());
         }
@@ -77,7 +77,9 @@ impl Laws {
                     let to = plan.report.as_ref().and_then(|r| r.canary.as_ref()).map(|c| c.revision.clone());
                     to.map(|to| self.condemned.remove(&to));
                 }
-                Some(Verb::Promote { .. } | Verb::Advance) => self.daring = true,
+                Some(Verb::Promote { .. }) => self.daring = true,
+                // one step is dared by it: the last one only from the last stage
+                Some(Verb::Advance) => self.daring |= answer.message.contains("goes to production"),
                 Some(Verb::Pause | Verb::Resume | Verb::Abort | Verb::Restart | Verb::Traffic { .. }) | None => {}
             }
         }
@@ -134,7 +136,7 @@ impl Laws {
         }
         let set = world.sets.iter().find(|s| s.id == fallen);
         let well =
-            set.is_some_and(|s| s.replicas.iter().all(|r| r.state != RunState::Running || r.health == Health::Healthy));
+            set.is_some_and(|s| s.replicas.iter().all(|r| r.state == RunState::Running && r.health == Health::Healthy));
         assert!(well, "law 2: a raise before the set that fell is healthy");
         self.fallen = None;
     }
@@ -152,8 +154,11 @@ impl Laws {
         for action in &plan.actions {
             if let Action::EnsureSet(goal) = action {
                 let known = world.sets.iter().find(|s| s.id == goal.set);
-                let new =
-                    goal.running.iter().any(|o| !known.is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o)));
+                let up = |r: &Replica| r.state != RunState::Created && r.state != RunState::Exited;
+                let new = goal
+                    .running
+                    .iter()
+                    .any(|o| !known.is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o && up(r))));
                 let production = plan.memory.production_revision();
                 let bad = self.condemned.contains(&goal.revision) && production.as_ref() != Some(&goal.revision);
                 assert!(!(new && bad), "law 9: {} is started again without a reason", goal.revision);
@@ -163,11 +168,14 @@ impl Laws {
 
     /// Law 1, last clause: every raise follows from a step forward or a person's word; else only from a production that
     /// has no running container at all.
-    fn a_raise_has_a_reason(&self, intent: &Intent, plan: &Plan) {
-        let before = self.asked.as_ref().map_or(Weight::ZERO, |a| share(a, Lane::Canary));
+    fn a_raise_has_a_reason(&self, intent: &Intent, memory: &Memory, plan: &Plan) {
+        // what was lowered without a journal was not recorded: it comes back if its reason is gone by then
+        let asked = self.asked.as_ref().into_iter().chain(memory.asked());
+        let before = asked.map(|a| share(a, Lane::Canary)).max().unwrap_or(Weight::ZERO);
         let reasons = ["stage-entered", "recovered", "manual-weight", "stages-changed"];
         let step = plan.events.iter().any(|e| reasons.contains(&e.kind.as_str()));
-        let steps = ["promoting", "observing", "soaking"].contains(&plan.memory.phase_name());
+        // an undo and a restart have no stages: all at once, when they are healthy
+        let steps = plan.memory.phase_name() == "promoting";
         let alone = intent.lane(Lane::Production).is_empty();
         let raised = share(intent, Lane::Canary) > before;
         let by_hand = plan.report.as_ref().is_some_and(|r| r.manual.is_some());
