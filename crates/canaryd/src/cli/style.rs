@@ -149,7 +149,9 @@ pub(crate) fn fold(text: &str, width: usize) -> String {
 }
 
 fn fold_line(line: &str, width: usize) -> String {
-    if width_of(line.trim_end()) <= width {
+    // Below a line of a manifest stands a caret.
+    let is_quoted = line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    if width_of(line.trim_end()) <= width || is_quoted {
         return line.to_owned();
     }
     let indent = " ".repeat((line.len() - line.trim_start_matches(' ').len() + 2).min(width / 2));
@@ -218,6 +220,7 @@ mod tests {
     fn a_long_line_is_broken_at_a_space_and_a_short_one_stays() {
         assert_eq!(fold("  ab  cd efgh\nab   cd\n", 10), "  ab  cd\n    efgh\nab   cd\n");
         assert_eq!(fold("0123456789ABC de", 10), "0123456789ABC\n  de");
+        assert_eq!(fold("7 |   listen: 80\n", 10), "7 |   listen: 80\n", "a caret stands below it");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use canaryd_cockpit::{PlanConnections, PlanReplacement};
+use canaryd_planner::Course;
 use canaryd_rollout::{Gateway, Rollout, Weight, fmt};
 
 use super::bells::lock;
@@ -14,10 +15,16 @@ const LOOKS: usize = 4;
 const BETWEEN: Duration = Duration::from_millis(200);
 
 /// Which connections the way to this version cuts. `None`: it is the first version, or there is nothing to do.
-pub(super) async fn connections(cell: Option<&Cell>, from: Option<&Rollout>, to: &Rollout) -> Option<PlanConnections> {
+pub(super) async fn connections(
+    cell: Option<&Cell>,
+    from: Option<&Rollout>,
+    to: &Rollout,
+    course: &Course,
+) -> Option<PlanConnections> {
     let moves = from.is_some_and(|from| from.revision != to.revision);
     let cell = cell.filter(|_| moves)?;
-    let weights = to.stages.iter().filter(|stage| stage.weight > Weight::ZERO).count();
+    let staged = to.stages.iter().filter(|stage| stage.weight > Weight::ZERO).count();
+    let weights = if *course == Course::Back { 1 } else { staged };
     Some(PlanConnections {
         open: open(cell).await,
         // After the last weight the new containers become production: one more configuration.

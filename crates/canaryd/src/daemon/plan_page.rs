@@ -46,7 +46,8 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
     let decided = decide(house, &rollout, &memory);
     let course = memory.course(&rollout, Timestamp::now());
     let mut notes: Vec<String> = standstill(&course, &rollout.name, &rollout.version).into_iter().collect();
-    let connections = plan_gateway::connections(known.as_deref(), production, &rollout).await;
+    let moves = known.as_deref().filter(|_| matches!(course, Course::Stages | Course::Back));
+    let connections = plan_gateway::connections(moves, production, &rollout, &course).await;
     let replacement = plan_gateway::replacement(known.as_deref(), &rollout).await;
     notes.extend(plan_gateway::notes(connections.as_ref(), replacement.as_ref()));
     let strictest = rollout.checks.iter().map(allowed).fold(1.0, f64::min);
@@ -177,7 +178,7 @@ fn standstill(course: &Course, name: &RolloutName, version: &str) -> Option<Stri
         Course::Serves => Some(format!("{version} is in production: no new version would begin")),
         Course::OnTrial => Some(format!("{version} is on trial already: canaryd follow {name} shows it")),
         Course::Blocked { why } => {
-            Some(format!("{version} was taken off ({why}) and is not tried again before: canaryd retry {name}"))
+            Some(format!("{version} was taken off ({why}) and is tried again only after: canaryd retry {name}"))
         }
         Course::Install | Course::Back | Course::Stages => None,
     }

@@ -71,7 +71,7 @@ fn two_failures_too_early_fail_at_once_and_say_so() {
     let judge = fed(settings(vec![errors(0.005)]), requests);
     let fail = Verdict::Fail {
         check: "errors".into(),
-        reason: "2 of 5 canary requests failed (40 %); two came too early for a limit of 0.5 %".into(),
+        reason: "2 of 5 canary requests failed (40 %, at least 2.5 % with 95 % certainty); limit 0.5 %".into(),
     };
     assert_eq!(judge.verdict(None), fail);
     assert_eq!(judge.verdict(Some(0.05)), fail);

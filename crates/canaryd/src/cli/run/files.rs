@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use canaryd_planner::Unmet;
 use canaryd_rollout::{
     Diagnostic, Draft, Inputs, Rollout, SetVersionError, Severity, SourceText, parse, resolve, rivals, set_version,
 };
@@ -123,6 +124,18 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Why a version that the manifest asks for already is not on its way, if the daemon knows.
+async fn why_not(args: &SetArgs, common: &Common) -> Option<String> {
+    let name = &args.name;
+    let report = daemon(common).await.ok()?.report(name).await.ok()?;
+    match report.unmet.filter(|_| !args.wait)? {
+        Unmet::Blocked { version, why } => {
+            Some(format!("{name}: {version} was taken off ({why}); to try it again: canaryd retry {name}\n"))
+        }
+        Unmet::Ignored { why } => Some(format!("{name}: the manifest is not in force: {why}\n")),
+    }
+}
+
 /// `canaryd set`.
 pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure> {
     let places = match &args.file {
@@ -137,6 +150,7 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
     let since = Timestamp::now();
     if old == new {
         put(&format!("{}: {} says {} already\n", args.name, path.display(), args.version));
+        put(&why_not(&args, common).await.unwrap_or_default());
     } else {
         replace(&path, &new).map_err(|e| Failure::file(&path, &e))?;
         put(&format!("{}: {} says {} now\n", args.name, path.display(), args.version));

@@ -1,7 +1,7 @@
 //! All rollouts of a host in one table.
 
 use canaryd_cockpit::StatusPage;
-use canaryd_planner::{Outcome, Report, Waiting};
+use canaryd_planner::{Outcome, Report, Unmet, Waiting};
 
 use super::first::render_first;
 use super::follow::undo;
@@ -97,8 +97,17 @@ fn state(report: &Report) -> String {
         Waiting::Time { seconds } => format!("{} to go", words::about(*seconds)),
         other => format!("waits for {}", words::waiting(report, other)),
     }));
-    parts.extend(report.notes.first().cloned());
+    parts.extend(report.notes.iter().find(|note| !says_the_end_again(report, note)).cloned());
     parts.join("; ")
+}
+
+/// The note about a blocked version, where the row has just said how that version ended.
+fn says_the_end_again(report: &Report, note: &str) -> bool {
+    let ended = report.outcome.as_ref().filter(|_| !words::moves(report)).map(|end| &end.version);
+    match &report.unmet {
+        Some(Unmet::Blocked { version, why }) => ended == Some(version) && note.contains(why.as_str()),
+        Some(Unmet::Ignored { .. }) | None => false,
+    }
 }
 
 fn last_end(report: &Report) -> Option<String> {
