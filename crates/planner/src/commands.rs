@@ -236,7 +236,7 @@ impl Turn<'_> {
         if self.memory.paused.as_ref().is_none_or(|p| p.by.is_none()) {
             let why = command.comment.clone().unwrap_or_else(|| "by hand".to_owned());
             let by = Some(command.actor.clone());
-            self.memory.paused = Some(Pause { by, why, at: self.now, told: self.now });
+            self.memory.paused = Some(Pause { by, why, at: self.now, told: self.now, lacks_evidence: false });
             self.tell(Severity::Info, "paused", format!("{} is paused by {}", self.version(), command.actor));
         }
         Ok(format!("{} is paused; the checks go on and can still take it off; resume goes on", self.version()))

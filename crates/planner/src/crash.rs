@@ -253,7 +253,7 @@ impl Turn<'_> {
         let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
         let message = format!("{} is paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
         self.tell(Severity::Notify, "paused", message);
-        self.memory.paused = Some(Pause { by: None, why, at: self.now, told: self.now });
+        self.memory.paused = Some(Pause { by: None, why, at: self.now, told: self.now, lacks_evidence: false });
     }
 
     /// The one command that goes on after canaryd paused by itself.

@@ -100,6 +100,7 @@ impl Turn<'_> {
     /// A stage that is not through within `maxDuration`.
     fn heed_stage(&mut self) -> Option<Did> {
         let stage = self.stage()?;
+        self.heed_evidence(stage);
         let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers();
         if held || self.trial()?.push.is_some() || self.trial()?.refusal.is_some() {
             return None;
@@ -116,7 +117,7 @@ impl Turn<'_> {
         match self.leave(next) {
             Leave::Granted if observed >= limits.observe => None,
             Leave::Granted => Some(self.give_pause(self.why_not_observed(stage, observed))),
-            Leave::Silent(why) => Some(self.give_pause(why)),
+            Leave::Silent(why) => Some(self.await_evidence(&why)),
             Leave::Samples { check, have, need } => self.inconclusive(stage, &check, have, need),
         }
     }
@@ -136,6 +137,27 @@ impl Turn<'_> {
         Did::Wait
     }
 
+    /// A pause that a person may end, and the evidence as well: at night there are no requests, in the morning there are.
+    fn await_evidence(&mut self, why: &str) -> Did {
+        self.pause_itself(format!("{why}; it goes on by itself when they have come"));
+        if let Some(pause) = &mut self.memory.paused {
+            pause.lacks_evidence = true;
+        }
+        Did::Wait
+    }
+
+    fn heed_evidence(&mut self, stage: usize) {
+        let lacks = self.memory.paused.as_ref().is_some_and(|pause| pause.lacks_evidence);
+        if !lacks || self.leave(self.next_stage_weight(stage)) != Leave::Granted || !self.weight_is_live() {
+            return;
+        }
+        self.memory.paused = None;
+        if let Some(watch) = self.memory.phase.watch_mut() {
+            watch.spent = Duration::ZERO;
+        }
+        self.tell(Severity::Info, "resumed", format!("{} goes on: the evidence is there", self.version()));
+    }
+
     fn inconclusive(&mut self, stage: usize, check: &str, have: u64, need: u64) -> Option<Did> {
         let limits = *self.manifest()?.stages.get(stage)?;
         let why = format!(
@@ -143,7 +165,7 @@ impl Turn<'_> {
             words(limits.max_duration)
         );
         match self.manifest()?.analysis.on_inconclusive {
-            OnInconclusive::Pause => Some(self.give_pause(why)),
+            OnInconclusive::Pause => Some(self.await_evidence(&why)),
             OnInconclusive::Revert => Some(self.take_off(Outcome::Reverted, &why, Some(check.to_owned()), None)),
             OnInconclusive::Promote => {
                 self.tell(Severity::Warning, "inconclusive", format!("{why}; the manifest says to go on"));

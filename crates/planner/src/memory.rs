@@ -176,6 +176,9 @@ pub(crate) struct Pause {
     pub(crate) at: Timestamp,
     /// When a person was last told.
     pub(crate) told: Timestamp,
+    /// For lack of evidence only: it ends when the evidence is there.
+    #[serde(default)]
+    pub(crate) lacks_evidence: bool,
 }
 
 /// A gateway that is not as asked for some time.
