@@ -140,6 +140,9 @@ impl Turn<'_> {
                 Intent { seq: self.memory.seq, traffic, lanes }
             }
         };
+        if intent.traffic.canary() == Weight::ZERO {
+            self.memory.last_without_canary = intent.seq;
+        }
         self.memory.asked = Some(intent.clone());
         self.actions.insert(0, Action::Route(intent));
     }

@@ -250,6 +250,7 @@ impl Turn<'_> {
         self.memory.answers = old.answers;
         (self.memory.kept, self.memory.given_up) = (old.kept, old.given_up);
         (self.memory.seq, self.memory.last_set, self.memory.last_ordinal) = (old.seq, old.last_set, old.last_ordinal);
+        self.memory.last_without_canary = old.last_without_canary;
     }
 
     fn after_delete(&mut self, deleted: &(RevisionId, RevisionId)) -> Option<Did> {

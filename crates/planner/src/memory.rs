@@ -36,6 +36,9 @@ pub struct Memory {
     pub(crate) asked: Option<Intent>,
     /// The highest number an intent had.
     pub(crate) seq: u64,
+    /// The number of the last intent without weight for a canary.
+    #[serde(default)]
+    pub(crate) last_without_canary: u64,
     /// The highest number a set had.
     pub(crate) last_set: u64,
     /// The highest number a replica of each component had.
@@ -88,6 +91,7 @@ impl Default for Memory {
             manifest: None,
             asked: None,
             seq: 0,
+            last_without_canary: 0,
             last_set: 0,
             last_ordinal: BTreeMap::new(),
             production: None,

@@ -148,6 +148,13 @@ impl Memory {
         self.asked.as_ref()
     }
 
+    /// The number of the last intent that asked for no canary weight: an all-production configuration of a newer one is
+    /// not the daemon's doing.
+    #[must_use]
+    pub fn last_without_canary(&self) -> u64 {
+        self.last_without_canary
+    }
+
     /// Name of the rollout, once it had a manifest.
     #[must_use]
     pub fn name(&self) -> Option<&RolloutName> {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use canaryd_gateway::{Intent, Traffic};
+use canaryd_gateway::{Intent, Lane, Traffic};
 use canaryd_planner::Live;
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
@@ -82,4 +82,15 @@ pub(super) fn lowered(traffic: Traffic) -> Traffic {
         Traffic::Nobody => Traffic::Nobody,
         Traffic::Split { canary: _ } => Traffic::PRODUCTION,
     }
+}
+
+/// Whether the journal wants what no lowering of its own leads to: weight for the canary of the twin, without having asked
+/// for none since the twin was made; or that canary as production.
+pub(super) fn is_against(asked: &Intent, twin: &Intent, without_canary: u64) -> bool {
+    let set_of = |intent: &Intent, lane: Lane| intent.lane(lane).first().map(|e| e.set.clone());
+    let Some(canary) = set_of(twin, Lane::Canary) else { return false };
+    if asked.traffic.canary() > Weight::ZERO {
+        return set_of(asked, Lane::Canary) == Some(canary) && twin.seq > without_canary;
+    }
+    set_of(asked, Lane::Production) == Some(canary)
 }

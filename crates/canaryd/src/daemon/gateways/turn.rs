@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use canaryd_gateway::container::Ports;
-use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings};
+use canaryd_gateway::{GenerationId, Intent, NginxVersion, Settings};
 use canaryd_link::Ops;
 use canaryd_planner::{GatewayView, Live};
 use canaryd_rollout::Weight;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::container::Running;
 use super::disk::{Secrets, intent_of, secrets};
-use super::lowering::lowered;
+use super::lowering::{is_against, lowered};
 use super::route::find_route;
 use super::running::link;
 use super::{QUIET, SOON, Wanted};
@@ -61,7 +61,10 @@ impl Gateway {
         let owner = Some(house.config.instance.as_str()).filter(|_| !house.config.dry_run);
         let secrets = secrets(&dir, owner)?;
         let link = link(&dir, &secrets, None)?;
-        let asked = cell.memory.lock().await.asked().cloned();
+        let (asked, without_canary) = {
+            let memory = cell.memory.lock().await;
+            (memory.asked().cloned(), memory.last_without_canary())
+        };
         let mut gateway = Self {
             house: Arc::clone(house),
             cell: Arc::clone(cell),
@@ -81,7 +84,7 @@ impl Gateway {
             ended: false,
             removed: false,
         };
-        gateway.recover(link.current(), asked.as_ref());
+        gateway.recover(link.current(), asked.as_ref(), without_canary);
         if gateway.live.is_some() {
             // Workers of before may still be leaving.
             gateway.note_reload();
@@ -95,13 +98,13 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// What the symlink on disk says is live. A twin of the very intent that the journal has in force means that
-    /// somebody lowered it without the daemon.
-    fn recover(&mut self, current: Option<GenerationId>, asked: Option<&Intent>) {
+    /// What the symlink on disk says is live. A twin where the journal wants weight, and no lowering was asked for since,
+    /// means that somebody lowered it without the daemon.
+    fn recover(&mut self, current: Option<GenerationId>, asked: Option<&Intent>, without_canary: u64) {
         let Some(generation) = current else { return };
         let Some(mut intent) = intent_of(&self.dir, generation) else { return };
         if generation.is_twin() {
-            let against = asked.filter(|asked| raises_or_swaps(asked, &intent));
+            let against = asked.filter(|asked| is_against(asked, &intent, without_canary));
             self.lowered_offline = against.is_some();
             if let Some(asked) = against {
                 self.hold(asked.seq);
@@ -205,13 +208,4 @@ impl Gateway {
         self.old_workers = self.old_workers.max(1);
         self.reloaded = Some(Instant::now());
     }
-}
-
-/// Whether the journal wants what no lowering of its own has: weight for the canary, or the canary as production.
-fn raises_or_swaps(asked: &Intent, twin: &Intent) -> bool {
-    let set_of = |intent: &Intent, lane: Lane| intent.lane(lane).first().map(|e| e.set.clone());
-    let raises = asked.traffic.canary() > Weight::ZERO && asked.seq == twin.seq;
-    let canary = set_of(twin, Lane::Canary);
-    let swaps = asked.traffic.canary() == Weight::ZERO && canary.is_some() && set_of(asked, Lane::Production) == canary;
-    raises || swaps
 }

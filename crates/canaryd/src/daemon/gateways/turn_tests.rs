@@ -9,6 +9,7 @@ use canaryd_rollout::{SetId, Weight};
 
 use super::Wanted;
 use super::disk::keep_intent;
+use super::lowering::is_against;
 use super::running::link;
 use super::turn::Gateway;
 use crate::daemon::bells::lock;
@@ -100,4 +101,32 @@ async fn a_raise_that_failed_and_was_put_back_needs_no_lowering() {
     let loaded = lock(&site.engine.nginx.loaded).clone();
     assert!(loaded.iter().all(|generation| !generation.ends_with('t')), "{loaded:?}");
     assert_eq!(gateway.live.as_ref().map(|live| live.intent.seq), Some(3));
+}
+
+/// What the journal wants, if the twin of intent 7 is live and nobody asked for a lowering since intent 4.
+fn was_lowered_by_somebody(asked: &Intent) -> bool {
+    is_against(asked, &intent(7, quarter()), 4)
+}
+
+#[test]
+fn a_twin_where_the_journal_wants_weight_is_somebody_s_doing_whatever_the_number() {
+    assert!(was_lowered_by_somebody(&intent(7, quarter())), "the very intent");
+    assert!(was_lowered_by_somebody(&intent(8, quarter())), "asked for once more, with nothing to render");
+    assert!(was_lowered_by_somebody(&intent(8, Weight::FULL)), "a raise that was asked for and not made");
+}
+
+#[test]
+fn a_twin_where_the_journal_wants_the_canary_as_production_is_somebody_s_doing() {
+    let mut swap = intent(8, Weight::ZERO);
+    swap.lanes = BTreeMap::from([(Lane::Production, intent(7, quarter()).lane(Lane::Canary).to_vec())]);
+    assert!(was_lowered_by_somebody(&swap));
+}
+
+#[test]
+fn a_twin_that_the_daemon_asked_for_is_not_somebody_s_doing() {
+    assert!(!was_lowered_by_somebody(&intent(8, Weight::ZERO)), "a lowering is asked for");
+    assert!(!is_against(&intent(9, quarter()), &intent(7, quarter()), 8), "it was lowered, and may rise again");
+    let mut next = intent(9, quarter());
+    next.lanes.get_mut(&Lane::Canary).unwrap()[0].set = SetId::nth(3);
+    assert!(!was_lowered_by_somebody(&next), "another version");
 }
