@@ -10,7 +10,6 @@ use canaryd_gateway::container::Ports;
 use canaryd_gateway::{GenerationId, Intent, NginxVersion, Settings};
 use canaryd_link::Ops;
 use canaryd_planner::{GatewayView, Live};
-use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
 use super::container::Running;
