@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use canaryd_e2e::{Container, Host, Traffic, assert_fair, weights};
+use canaryd_e2e::{Container, Host, Traffic, assert_fair, promised, weights};
 use canaryd_gateway::{AccessLine, Lane};
 use canaryd_planner::{Outcome, UndoView, Verb};
 use canaryd_rollout::Weight;
@@ -86,13 +86,12 @@ async fn a_good_version_of_four_replicas_has_the_capacity_before_each_weight_and
     goes_through_the_stages("good-four", 21_102, 4).await;
 }
 
-#[tokio::test]
-async fn an_undo_to_a_version_that_is_still_warm_takes_two_seconds_and_no_request_is_lost() {
-    let name = "good-warm";
-    let manifest = manifest(name, 21_103).replicas(2).stages(&[(100.0, 1)]);
+/// The way back to containers that still run; everything that is promised of it.
+async fn goes_back_warm(name: &str, port: u16, replicas: u32) {
+    let manifest = manifest(name, port).replicas(replicas).stages(&[(100.0, 1)]);
     let host = Host::serving(&manifest).await;
     let old = host.of_version(name, "app", "v1");
-    let traffic = Traffic::start(21_103);
+    let traffic = Traffic::start(port);
     host.set(&manifest.version("v2"));
     let report = host.until_serving(name, "v2").await;
     assert!(matches!(report.undo, UndoView::Warm { ref version, .. } if version == "v1"), "{:?}", report.undo);
@@ -109,52 +108,101 @@ async fn an_undo_to_a_version_that_is_still_warm_takes_two_seconds_and_no_reques
     traffic.until_sent(then.sent + 100).await;
     let answers = traffic.flawless().await;
     assert!(answers.of_version("v1") > then.of_version("v1"), "{answers:?}");
-    assert!(took <= Duration::from_secs(2), "{took:?}\n{}", host.log());
+    assert!(took.as_secs_f64() <= promised(2.0), "{took:?}\n{}", host.log());
     assert_eq!(ids(&host.of_version(name, "app", "v1")), ids(&old), "the same containers");
+    assert_serves_alone(&host, name, &old);
     let report = host.until_serving(name, "v1").await;
     assert!(report.canary.is_none(), "what was undone does not come back by itself: {report:#?}");
 }
 
+/// These are behind the gateway, all of them and nothing else.
+fn assert_serves_alone(host: &Host, name: &str, containers: &[Container]) {
+    let production = host.generations(name).last().expect("one").intent.lane(Lane::Production).to_vec();
+    let theirs = production.iter().all(|e| e.set.as_str() == containers[0].set);
+    assert!(theirs && production.len() == containers.len(), "{production:?} {containers:#?}");
+}
+
 #[tokio::test]
-async fn an_undo_to_a_version_whose_containers_are_gone_starts_them_first_and_no_request_is_lost() {
-    let name = "good-cold";
-    let manifest = manifest(name, 21_104).stages(&[(100.0, 1)]).spec("promotion: { keepPrevious: 1s, keepFailed: 1s }");
+async fn an_undo_to_a_version_that_is_still_warm_takes_two_seconds_and_no_request_is_lost() {
+    goes_back_warm("good-warm", 21_103, 1).await;
+}
+
+#[tokio::test]
+async fn an_undo_of_four_warm_replicas_takes_two_seconds_as_well_and_no_request_is_lost() {
+    goes_back_warm("good-warm-four", 21_107, 4).await;
+}
+
+/// The way back to containers that must be started first; everything that is promised of it.
+async fn goes_back_cold(name: &str, port: u16, replicas: u32) {
+    let manifest = manifest(name, port)
+        .replicas(replicas)
+        .stages(&[(100.0, 1)])
+        .spec("promotion: { keepPrevious: 1s, keepFailed: 1s }");
     let host = Host::serving(&manifest).await;
-    let traffic = Traffic::start(21_104);
+    let traffic = Traffic::start(port);
     host.set(&manifest.version("v2"));
     host.until_serving(name, "v2").await;
     host.until(name, "undo is cold", |r| matches!(r.undo, UndoView::Cold { .. })).await;
     host.until_gone(name, "app", "v1").await;
+    let before = host.generations(name).last().expect("one").id;
 
     let answer = host.command(name, Verb::Undo).await;
     assert!(answer.accepted, "{answer:?}");
     host.until_undone(name, "v2").await;
     host.until_serving(name, "v1").await;
+    let steps: Vec<_> = host.generations(name).into_iter().filter(|g| g.id >= before).collect();
+    assert_eq!(weights(&steps), ["0", "100", "0"], "to 100 % at once, without stages");
+    let whole = steps.iter().find(|g| g.weight() == Weight::FULL).expect("checked");
+    assert!(has_capacity(whole, replicas), "v1 has its size before it gets anything: {whole:#?}");
     host.until_gone(name, "app", "v2").await;
     traffic.flawless().await;
+    let new = host.of_version(name, "app", "v1");
+    assert!(new.len() == replicas as usize && new.iter().all(|c| c.running && c.restarts == 0), "{new:#?}");
+    assert_serves_alone(&host, name, &new);
 }
 
 #[tokio::test]
-async fn a_restart_puts_a_second_set_of_the_same_version_in_place_and_no_request_is_lost() {
-    let name = "good-restart";
-    let manifest = manifest(name, 21_105).replicas(2).stages(&[(100.0, 1)]);
+async fn an_undo_to_a_version_whose_containers_are_gone_starts_them_first_and_no_request_is_lost() {
+    goes_back_cold("good-cold", 21_104, 1).await;
+}
+
+#[tokio::test]
+async fn an_undo_starts_four_replicas_that_are_gone_before_it_moves_anybody_and_no_request_is_lost() {
+    goes_back_cold("good-cold-four", 21_108, 4).await;
+}
+
+/// A second set of the version in production takes over; everything that is promised of it.
+async fn is_restarted(name: &str, port: u16, replicas: u32) {
+    let manifest = manifest(name, port).replicas(replicas).stages(&[(100.0, 1)]);
     let host = Host::serving(&manifest).await;
     host.set(&manifest.version("v2"));
-    let traffic = Traffic::start(21_105);
+    let traffic = Traffic::start(port);
     let undo = host.until_serving(name, "v2").await.undo;
     let old = host.of_version(name, "app", "v2");
+    let before = host.generations(name).last().expect("one").id;
 
     host.run_cli(&["restart", name]).await;
-    let replaced = |c: &[Container]| c.len() == 2 && c.iter().all(|c| c.running && c.set != old[0].set);
+    let replaced = |c: &[Container]| c.len() == old.len() && c.iter().all(|c| c.running && c.set != old[0].set);
     let new = until_containers(&host, (name, "app", "v2"), replaced).await;
     let report = host.until_serving(name, "v2").await;
     traffic.flawless().await;
     assert_eq!(report.undo, undo, "what undo goes back to is unchanged");
-    let production = host.generations(name).last().expect("one").intent.lane(Lane::Production).to_vec();
-    assert!(
-        production.len() == 2 && production.iter().all(|e| e.set.as_str() == new[0].set),
-        "{production:?} {new:#?}"
-    );
+    let steps: Vec<_> = host.generations(name).into_iter().filter(|g| g.id >= before).collect();
+    for step in steps.iter().filter(|g| g.weight() > Weight::ZERO) {
+        assert!(has_capacity(step, replicas), "too few replicas: {step:#?}");
+    }
+    assert_eq!(new.len(), replicas as usize, "{new:#?}");
+    assert_serves_alone(&host, name, &new);
+}
+
+#[tokio::test]
+async fn a_restart_puts_a_second_set_of_the_same_version_in_place_and_no_request_is_lost() {
+    is_restarted("good-restart", 21_105, 1).await;
+}
+
+#[tokio::test]
+async fn a_restart_of_four_replicas_has_four_new_ones_first_and_no_request_is_lost() {
+    is_restarted("good-restart-four", 21_109, 4).await;
 }
 
 #[tokio::test]
