@@ -81,7 +81,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether the canary may take everything while production has no running container.
+    /// Whether the canary may take everything while production has no container that ever answered.
     fn may_stand_in(&self) -> bool {
         let crew = self.trial().and_then(|t| Self::app_crew(&t.crews));
         !self.is_condemned() && crew.is_some_and(|c| self.healthy(c) > 0)
@@ -89,7 +89,9 @@ impl Turn<'_> {
 
     fn production_endpoints(&self) -> Vec<Endpoint> {
         if let Some(production) = &self.memory.production {
-            return self.endpoints(&production.release, Self::app_crew(&production.crews), true);
+            // While a proven canary can answer, nobody is sent to what has yet to start.
+            let open = !self.may_stand_in();
+            return self.endpoints(&production.release, Self::app_crew(&production.crews), open);
         }
         let install = self.trial().filter(|t| t.kind == Kind::Install && !self.is_reverting());
         let proven = install.filter(|t| t.crews.values().any(|c| c.running().any(|(_, m)| m.ready)));
@@ -116,7 +118,10 @@ impl Turn<'_> {
                 |r: &Replica| r.addr.map(|addr| Endpoint { set: crew.set.clone(), ordinal: r.ordinal, addr, port });
             replicas.filter_map(endpoint).collect()
         };
-        let was_healthy = |_: &Member, r: &Replica| is_running(r) && matches!(r.health, Health::Unhealthy { .. });
+        let was_healthy = |m: &Member, r: &Replica| {
+            let in_this_life = m.proven.is_some() && m.proven == r.started_at;
+            is_running(r) && (in_this_life || matches!(r.health, Health::Unhealthy { .. }))
+        };
         let mut endpoints = choose(&|m, r| is_healthy(r) || is_presumed_healthy(m, r));
         if endpoints.is_empty() {
             endpoints = choose(&was_healthy);
