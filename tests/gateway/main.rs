@@ -7,6 +7,7 @@ mod changes;
 mod house;
 mod lanes;
 mod passing;
+mod rotation;
 mod servers;
 
 use std::path::Path;

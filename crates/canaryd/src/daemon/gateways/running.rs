@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,23 +154,22 @@ impl Gateway {
         }
     }
 
+    /// Keeps the logs small. One that is not there was renamed by a run that ended before it told NGINX, or was removed by
+    /// somebody: NGINX writes on where nobody looks until it opens its logs anew.
     pub(super) async fn rotate(&self) {
         let log = self.dir.join("log");
         let rotation = Rotation::default();
-        let due: Vec<PathBuf> = [canaryd_gateway::container::ACCESS_LOG, canaryd_gateway::container::CANARY_LOG]
-            .iter()
-            .map(|name| log.join(name))
-            .filter(|path| rotation.due(path))
-            .collect();
-        if due.is_empty() {
-            return;
-        }
-        for path in &due {
-            if let Err(error) = rotation.rotate(path) {
+        let paths = [canaryd_gateway::container::ACCESS_LOG, canaryd_gateway::container::CANARY_LOG];
+        let mut reopen = false;
+        for path in paths.iter().map(|name| log.join(name)) {
+            let due = rotation.due(&path);
+            reopen |= due || !path.exists();
+            if due && let Err(error) = rotation.rotate(&path) {
                 tracing::warn!(%error, path = %path.display(), "a log could not be rotated");
             }
         }
-        if let Ok((_, master)) = self.link_and_master()
+        if reopen
+            && let Ok((_, master)) = self.link_and_master()
             && let Err(error) = canaryd_link::Master::reopen(&master).await
         {
             tracing::warn!(rollout = %self.cell.name, error, "the gateway did not reopen its logs yet");
