@@ -1,13 +1,16 @@
 //! Ways off on a real engine under constant load: a person's word in every phase, with and without a daemon, and what
 //! others do to canary and gateway, which is nobody's blame.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
 #![allow(clippy::print_stdout, reason = "figures of a test are for whoever runs it")]
+
+mod elsewhere;
+mod full;
+mod phases;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use canaryd_e2e::{
-    Host, Manifest, Registry, Scene, demo_image, docker, free_port, inspect, promised, remove_leftovers,
-};
+use canaryd_e2e::{Host, Manifest, Registry, Scene, demo_image, docker, free_port, promised, remove_leftovers};
 use canaryd_planner::{Outcome, Verb, Waiting};
 use canaryd_rollout::Weight;
 use rusqlite::Connection;
@@ -143,29 +146,6 @@ async fn a_canary_removed_by_others_is_not_blamed_and_a_fresh_container_takes_it
     assert!(scene.canaries().iter().all(|id| id != &canary));
     scene.expect_production_untouched();
     expect_no_get_failed(&scene);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_killed_in_the_middle_of_a_stage_comes_back_and_nobody_is_blamed() {
-    let mut scene = Scene::begin("abort-gateway", |m| m.stages(&[(25.0, 8), (100.0, 1)])).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
-    let gateway = format!("{}-gateway", scene.name);
-    let before = inspect(&gateway, "{{.State.StartedAt}}");
-    let killed = Instant::now();
-    let _ = docker(&["kill", &gateway]);
-    scene
-        .until("it runs again", |_| {
-            inspect(&gateway, "{{.State.StartedAt}} {{.State.Running}}") != format!("{before} false")
-        })
-        .await;
-    let ok = scene.users().ok;
-    scene.until("users are served again", |_| scene.users().ok > ok + 20).await;
-    println!("users were served again {} ms after the gateway was killed", killed.elapsed().as_millis());
-    scene.host.expect_outcome(&scene.name, "v2", Outcome::Promoted).await;
-    let kinds = scene.kinds().await;
-    assert!(!kinds.iter().any(|k| k == "crash" || k == "held" || k == "reverted"), "{kinds:?}");
-    scene.expect_production_untouched();
 }
 
 #[tokio::test(flavor = "multi_thread")]

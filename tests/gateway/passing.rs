@@ -112,7 +112,7 @@ async fn streams_uploads_and_slow_answers_outlive_a_change_of_the_weights() {
 }
 
 /// 25 events, one every 100 ms: when the first came, how many, and how long all took.
-async fn events(port: u16) -> (Duration, usize, Duration) {
+pub(crate) async fn events(port: u16) -> (Duration, usize, Duration) {
     let began = Instant::now();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(head(port, "GET /sse?n=25&interval=100", &[], 0).as_bytes()).await.unwrap();
@@ -131,10 +131,10 @@ async fn events(port: u16) -> (Duration, usize, Duration) {
 }
 
 /// A WebSocket client, as far as an echo needs one (RFC 6455).
-struct WebSocket(TcpStream);
+pub(crate) struct WebSocket(TcpStream);
 
 impl WebSocket {
-    async fn open(port: u16) -> Self {
+    pub(crate) async fn open(port: u16) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let headers = [
             ("Connection", "Upgrade"),
@@ -154,13 +154,19 @@ impl WebSocket {
     }
 
     /// Sends a short text, masked with zeros, and reads what comes back.
-    async fn echo(&mut self, text: &str) -> String {
+    pub(crate) async fn echo(&mut self, text: &str) -> String {
         let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
         frame.extend_from_slice(text.as_bytes());
         self.0.write_all(&frame).await.unwrap();
         let mut back = vec![0; 2 + text.len()];
         tokio::time::timeout(Duration::from_secs(10), self.0.read_exact(&mut back)).await.unwrap().unwrap();
         String::from_utf8_lossy(&back[2..]).into_owned()
+    }
+
+    /// Waits until the other side ends it.
+    pub(crate) async fn cut(&mut self) {
+        let mut rest = [0; 64];
+        while self.0.read(&mut rest).await.is_ok_and(|n| n > 0) {}
     }
 }
 

@@ -31,6 +31,7 @@ pub struct Scene {
     pub deaths: Deaths,
     loads: Vec<Load>,
     production: Vec<Life>,
+    port: u16,
 }
 
 /// One container in one of its lives.
@@ -83,19 +84,36 @@ async fn until_all_workers_serve(port: u16) {
 impl Scene {
     /// v1 serves under load; `shape` gives the manifest what the story needs.
     pub async fn begin(name: &str, shape: impl FnOnce(Manifest) -> Manifest) -> Self {
+        Self::begin_as(name, &[], shape).await
+    }
+    /// Likewise; v1 is the demo application with this environment.
+    pub async fn begin_as(name: &str, v1: &[(&str, &str)], shape: impl FnOnce(Manifest) -> Manifest) -> Self {
         remove_leftovers(name);
-        let host = Host::start().await;
+        Self::begin_on(Host::start().await, name, v1, shape).await
+    }
+    /// Likewise, on this host.
+    pub async fn begin_on(
+        host: Host,
+        name: &str,
+        v1: &[(&str, &str)],
+        shape: impl FnOnce(Manifest) -> Manifest,
+    ) -> Self {
         let port = free_port();
-        let manifest = shape(Manifest::new(name, &demo_image(name, "v1", &[]), "v1", port));
+        let manifest = shape(Manifest::new(name, &demo_image(name, "v1", v1), "v1", port));
         host.write("rollout.yaml", &manifest.yaml());
         host.until_serving(name, "v1").await;
         until_all_workers_serve(port).await;
         let production = host.containers(name, "app").iter().map(|id| Life::of(id)).collect();
         let loads = [true, false].map(|keep_alive| load(port, RATE / 2.0, keep_alive)).into();
         let deaths = Deaths::watch(&host.instance());
-        Self { host, name: name.to_owned(), manifest, deaths, loads, production }
+        Self { host, name: name.to_owned(), manifest, deaths, loads, production, port }
     }
 
+    /// Where users are served, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
     /// Asks for a version: the demo application with this environment.
     pub fn release(&mut self, version: &str, environment: &[(&str, &str)]) {
         demo_image(&self.name, version, environment);
