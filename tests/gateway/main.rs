@@ -9,6 +9,7 @@ mod lanes;
 mod passing;
 mod rotation;
 mod servers;
+mod through;
 
 use std::path::Path;
 
