@@ -65,6 +65,21 @@ impl Action {
         }
     }
 
+    /// The set that it starts, stops or removes.
+    #[must_use]
+    pub fn set(&self) -> Option<&SetId> {
+        match self {
+            Self::EnsureSet(goal) => Some(&goal.set),
+            Self::RemoveSet { set, .. } => Some(set),
+            Self::Route(_)
+            | Self::SaveFailure { .. }
+            | Self::KeepImages { .. }
+            | Self::ForgetRevision { .. }
+            | Self::RemoveGateway
+            | Self::ResolveAgain => None,
+        }
+    }
+
     /// The traffic that it asks for, if it is about traffic.
     #[must_use]
     pub fn route(&self) -> Option<&Intent> {

@@ -55,7 +55,7 @@ impl Turn<'_> {
     }
 
     fn is_worked_on(&self, set: &SetId) -> bool {
-        self.actions.iter().filter_map(worked_on).any(|s| s == set)
+        self.actions.iter().filter_map(Action::set).any(|s| s == set)
     }
 
     /// A trouble is over when nothing is to be done for its set any more. One that became the trial's is told there.
@@ -71,18 +71,5 @@ impl Turn<'_> {
                 self.tell(Severity::Info, "trouble-over", format!("{part} is as it should be again"));
             }
         }
-    }
-}
-
-fn worked_on(action: &Action) -> Option<&SetId> {
-    match action {
-        Action::EnsureSet(goal) => Some(&goal.set),
-        Action::RemoveSet { set, .. } => Some(set),
-        Action::Route(_)
-        | Action::SaveFailure { .. }
-        | Action::KeepImages { .. }
-        | Action::ForgetRevision { .. }
-        | Action::RemoveGateway
-        | Action::ResolveAgain => None,
     }
 }

@@ -7,14 +7,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use canaryd_planner::{
-    Action, Health, Live, Memory, Plan, Replica, RunState, SetGoal, SetView, Shelf, Slots, World, plan,
+    Action, Health, Live, Memory, Plan, Replica, RunState, SetGoal, SetView, Shelf, Slots, World, plan, settings_of,
 };
 use canaryd_rollout::{ComponentName, RevisionId, SetId};
 use canaryd_verdict::{Arm, Judge, Sample, Settings, Verdict};
 use jiff::Timestamp;
 
 use super::bells::lock;
-use super::evidence::settings_of;
 use super::house::{Cell, House};
 use super::plan_page::in_words;
 use super::world::world_of;

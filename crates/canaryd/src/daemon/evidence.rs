@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use canaryd_gateway::{AccessLine, Route};
 use canaryd_journal::{TickBatch, TickRow};
-use canaryd_planner::{EvidenceView, Memory};
-use canaryd_rollout::{CheckKind, Rollout, SetId};
+use canaryd_planner::{EvidenceView, Memory, settings_of};
+use canaryd_rollout::{CheckKind, SetId};
 use canaryd_telemetry::{Attempt, LossDetector, Owner, Rate, Seen, Tail, TailState, Tick, evidence};
-use canaryd_verdict::{Arm, Bad, Judge, Question, Sample, Settings};
+use canaryd_verdict::{Arm, Judge, Sample, Settings};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -131,29 +131,6 @@ pub(crate) fn attend(cell: &Cell, memory: &Memory) {
     let fits = held.judge.as_ref().is_some_and(|(of, judge)| *of == set && same(judge.settings()));
     if !fits || held.number != number {
         held.begin(set, number, settings);
-    }
-}
-
-/// What is asked of the numbers, in the judge's words.
-pub(crate) fn settings_of(rollout: &Rollout) -> Settings {
-    let trial = rollout.stages.iter().filter(|s| s.weight < canaryd_rollout::Weight::FULL);
-    let planned: f64 = trial.map(|s| s.observe.as_secs_f64() / 60.0).sum();
-    let checks = rollout.checks.iter().map(|check| Question {
-        name: check.name.clone(),
-        mode: check.mode.clone(),
-        weight: check.weight,
-        observe_only: check.observe_only,
-        bad: match check.kind {
-            CheckKind::ErrorRate { max } => Bad::Failed { max },
-            CheckKind::Latency { quantile, max } => Bad::Slower { quantile, max: max.as_secs_f64() },
-        },
-    });
-    Settings {
-        alpha: rollout.analysis.alpha,
-        beta: rollout.analysis.beta,
-        planned_minutes: planned,
-        warmup: rollout.analysis.warmup.as_secs_f64(),
-        checks: checks.collect(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The users' requests, and the judge that counts them.
 
 use canaryd_gateway::{Endpoint, Lane};
-use canaryd_planner::{EvidenceView, Live, Memory};
-use canaryd_rollout::{Check, CheckKind, Rollout, SetId};
-use canaryd_verdict::{Arm, Bad, Judge, Question, Sample, Settings};
+use canaryd_planner::{EvidenceView, Live, Memory, settings_of};
+use canaryd_rollout::{Rollout, SetId};
+use canaryd_verdict::{Arm, Judge, Sample};
 use jiff::Timestamp;
 
 use super::docker::Docker;
@@ -66,7 +66,7 @@ impl Users {
             self.judge = None;
             return;
         };
-        let settings = settings(manifest);
+        let settings = settings_of(manifest);
         let number = memory.evidence_number();
         let is_other = |(of, judge): &(SetId, Judge)| *of != set || judge.settings() != &settings;
         if self.number != number || self.judge.as_ref().is_none_or(is_other) {
@@ -88,24 +88,4 @@ impl Users {
 
 fn sample(failed: bool, client: u64, ordinal: u32) -> Sample {
     Sample { arm: Arm::Canary, ordinal, failed, latency: Some(0.02), mode: None, client }
-}
-
-fn settings(manifest: &Rollout) -> Settings {
-    let question = |check: &Check| Question {
-        name: check.name.clone(),
-        mode: check.mode.clone(),
-        weight: check.weight,
-        observe_only: check.observe_only,
-        bad: match check.kind {
-            CheckKind::ErrorRate { max } => Bad::Failed { max },
-            CheckKind::Latency { quantile, max } => Bad::Slower { quantile, max: max.as_secs_f64() },
-        },
-    };
-    Settings {
-        alpha: manifest.analysis.alpha,
-        beta: manifest.analysis.beta,
-        planned_minutes: 45.0,
-        warmup: manifest.analysis.warmup.as_secs_f64(),
-        checks: manifest.checks.iter().map(question).collect(),
-    }
 }

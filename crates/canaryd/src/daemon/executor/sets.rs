@@ -41,7 +41,7 @@ impl SetTasks {
 
     /// Forgets what is not asked for any more and not under way.
     pub(crate) fn heed(&self, actions: &[Action]) {
-        let asked: BTreeSet<&SetId> = actions.iter().filter_map(set_of).collect();
+        let asked: BTreeSet<&SetId> = actions.iter().filter_map(Action::set).collect();
         let under_way = |op: &Operation| op.task.as_ref().is_some_and(|task| !task.is_finished());
         lock(&self.0).retain(|set, op| asked.contains(set) || under_way(op));
     }
@@ -98,20 +98,6 @@ fn fault_of(error: &EngineError) -> Fault {
         canaryd_engine::Fault::Passing => Fault::Passing,
         canaryd_engine::Fault::Host => Fault::Host,
         canaryd_engine::Fault::Asked => Fault::Version,
-    }
-}
-
-/// The set that an action works on.
-fn set_of(action: &Action) -> Option<&SetId> {
-    match action {
-        Action::EnsureSet(goal) => Some(&goal.set),
-        Action::RemoveSet { set, .. } => Some(set),
-        Action::Route(_)
-        | Action::SaveFailure { .. }
-        | Action::KeepImages { .. }
-        | Action::ForgetRevision { .. }
-        | Action::RemoveGateway
-        | Action::ResolveAgain => None,
     }
 }
 
