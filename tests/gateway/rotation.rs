@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use canaryd_e2e::{Host, Manifest, PATIENCE, good_images};
+use canaryd_planner::{Report, Waiting};
 use canaryd_probe::{Load, LoadPlan, RequestKind};
 use canaryd_telemetry::Rotation;
 use rusqlite::{Connection, OpenFlags};
@@ -20,10 +21,13 @@ fn long_lines() -> Load {
     Load::start(LoadPlan { mix, connections: 40, ..LoadPlan::new(target, 250.0) }).unwrap()
 }
 
-async fn until(host: &Host, what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+/// Sooner than the next rotation, of this log or the canary's own, would mend everything.
+const SOON: Duration = Duration::from_secs(10);
+
+async fn until(host: &Host, patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !done() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{}", host.log());
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}\n{}", host.log());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -38,8 +42,21 @@ fn counted(state: &Path) -> BTreeMap<String, u64> {
     sums.map(Result::unwrap).map(|(set, n)| (set, u64::try_from(n).unwrap())).collect()
 }
 
+/// Another program has the journal: what is learned meanwhile waits for it.
+async fn a_journal_locked_for_a_while(host: &Host) {
+    let locked = Connection::open(host.state().join("journal.db")).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let told = |r: &Report| {
+        r.waiting.iter().any(|w| matches!(w, Waiting::Trouble { why } if why.contains("journal cannot be written")))
+    };
+    host.until(NAME, "it says so", told).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    locked.execute_batch("ROLLBACK").unwrap();
+    host.until(NAME, "it is over", |r| !told(r)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_counts_once_across_rotations_also_when_the_daemon_is_killed_around_one() {
+async fn every_request_counts_once_across_rotations_kills_around_them_and_a_locked_journal() {
     let app = good_images(NAME, &["v1", "v2"]);
     let manifest = Manifest::new(NAME, &app, "v1", PORT).stages(&[(25.0, 300), (100.0, 300)]);
     let mut host = Host::serving(&manifest).await;
@@ -50,28 +67,28 @@ async fn every_request_counts_once_across_rotations_also_when_the_daemon_is_kill
 
     let log = host.state().join("gateways").join(NAME).join("log/access.log");
     let (rotated, limit) = (log.with_extension("log.1"), Rotation::default());
-    until(&host, "the log is full", || limit.due(&log)).await;
+    until(&host, PATIENCE, "the log is full", || limit.due(&log)).await;
     // Looked at twice a minute, and after each change.
     host.run_cli(&["traffic", NAME, "30"]).await;
-    until(&host, "it was rotated", || rotated.exists()).await;
+    until(&host, SOON, "it was rotated", || rotated.exists()).await;
     host.kill().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     host.run().await;
-    until(&host, "NGINX writes a new log", || log.exists()).await;
+    until(&host, SOON, "NGINX writes a new log", || log.exists()).await;
 
     // As if it had been killed between the new name and the word to NGINX.
     host.kill().await;
     limit.rotate(&log).unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     host.run().await;
-    until(&host, "NGINX was told nevertheless", || log.exists()).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until(&host, SOON, "NGINX was told nevertheless", || log.exists()).await;
+    a_journal_locked_for_a_while(&host).await;
 
     let answers = load.stop().await;
     assert_eq!((answers.failed, answers.unsent), (0, 0), "{:#?}", answers.failures);
     let asked = ["v1", "v2"].map(|version| answers.by_version[version].ok);
     let sums = || sets.clone().map(|set| counted(&host.state()).get(&set).copied().unwrap_or_default());
-    until(&host, "every request is counted", || sums().iter().sum::<u64>() >= answers.sent).await;
+    until(&host, SOON, "every request is counted", || sums().iter().sum::<u64>() >= answers.sent).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(sums(), asked, "each once, and for whom it was\n{}", host.log());
     let report = host.report(NAME).await.unwrap();

@@ -22,6 +22,8 @@ use super::rollouts::{DISK_PATIENCE, SLOW_DISK, in_full};
 
 /// Lines that one second takes at most from one log; more are read in the next second.
 const LINES: usize = 50_000;
+/// Records of seconds that wait for a journal that can be written, of all rollouts; the oldest go.
+const UNSAVED: usize = 10_000;
 /// Owners of addresses are remembered this long after their container went: slow requests end late.
 const OWNERS_STAY: Duration = Duration::from_secs(600);
 
@@ -139,14 +141,14 @@ pub(crate) async fn run(house: Arc<House>) {
     let began = Instant::now();
     let mut every = tokio::time::interval(Duration::from_secs(1));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut turn = 0_u64;
+    let (mut turn, mut unsaved) = (0_u64, Vec::new());
     loop {
         tokio::select! {
             () = house.stop.cancelled() => return,
             _ = every.tick() => {}
         }
         turn += 1;
-        tick(&house, began.elapsed()).await;
+        tick(&house, began.elapsed(), &mut unsaved).await;
         if turn.is_multiple_of(60)
             && !house.config.dry_run
             && house.can_write()
@@ -157,7 +159,8 @@ pub(crate) async fn run(house: Arc<House>) {
     }
 }
 
-async fn tick(house: &Arc<House>, at: Duration) {
+/// `unsaved`: the records of earlier seconds that the journal did not take; they go with the next one that it takes.
+async fn tick(house: &Arc<House>, at: Duration, unsaved: &mut Vec<TickRow>) {
     let cells = house.cells();
     for cell in &cells {
         count_requests(cell).await;
@@ -166,13 +169,18 @@ async fn tick(house: &Arc<House>, at: Duration) {
         let house = Arc::clone(house);
         tokio::task::spawn_blocking(move || read_all(&house, &cells, at)).await
     };
-    let Ok((batch, on_trial)) = reading else { return };
+    let Ok((mut batch, on_trial)) = reading else { return };
     for cell in on_trial {
         cell.bell.ring();
     }
+    unsaved.append(&mut batch.ticks);
+    unsaved.drain(..unsaved.len().saturating_sub(UNSAVED));
+    batch.ticks.clone_from(unsaved);
     // Judging goes on whatever the disk does.
-    if tokio::time::timeout(DISK_PATIENCE, save(house, batch)).await.is_err() {
-        house.note_journal(Some(SLOW_DISK));
+    match tokio::time::timeout(DISK_PATIENCE, save(house, batch)).await {
+        Ok(true) => unsaved.clear(),
+        Ok(false) => {}
+        Err(_) => house.note_journal(Some(SLOW_DISK)),
     }
 }
 
@@ -186,20 +194,23 @@ async fn count_requests(cell: &Cell) {
     lock(&cell.evidence).stub = status;
 }
 
-async fn save(house: &Arc<House>, batch: TickBatch) {
+/// Whether nothing of it is left to be saved.
+async fn save(house: &Arc<House>, batch: TickBatch) -> bool {
     if house.config.dry_run {
-        return;
+        return true;
     }
     if !house.can_write() {
         if house.journal.writable().await {
             house.note_journal(None);
         }
-        return;
+        return false;
     }
     let empty = batch.offsets.is_empty() && batch.judges.is_empty() && batch.ticks.is_empty();
     if !empty && let Err(error) = house.journal.tick(batch).await {
         house.note_journal(Some(&in_full(&error)));
+        return false;
     }
+    true
 }
 
 fn read_all(house: &House, cells: &[Arc<Cell>], at: Duration) -> (TickBatch, Vec<Arc<Cell>>) {
