@@ -112,7 +112,8 @@ impl Turn<'_> {
     /// The journal cannot be written: only lowerings run, and nothing is remembered. A command that lowers is kept
     /// to be recorded when that is mended; every other one is answered, and gone.
     fn lower_only(mut self, before: &Memory) -> Plan {
-        let why = "the journal cannot be written: only lowerings run, nothing is started or stopped".to_owned();
+        let reason = self.world.journal_trouble.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        let why = format!("the journal cannot be written{reason}: only lowerings run, nothing is started or stopped");
         self.waiting.insert(0, Waiting::Trouble { why });
         let report = self.report();
         // right after a start it is not known what is live: then what was asked for last is assumed
