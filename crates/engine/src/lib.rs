@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say where"))]
 
+mod checkup;
 mod docker;
 mod endpoint;
 mod engine;
@@ -17,7 +18,8 @@ mod observation;
 mod output;
 mod plan;
 
-pub use docker::{DockerEngine, DockerOptions, Subnet};
+pub use checkup::{Checkup, GatewayCheck, NetworkCheck};
+pub use docker::{DockerEngine, DockerOptions, Subnet, host_memory};
 pub use endpoint::{Endpoint, EndpointAddress, local_endpoint};
 pub use engine::{Engine, EngineInfo, Removed};
 pub use error::{EngineError, Fault, Result};

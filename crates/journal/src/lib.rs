@@ -7,6 +7,7 @@
 
 mod copy;
 mod error;
+mod examine;
 mod housekeeping;
 mod instance;
 mod journal;
@@ -18,6 +19,7 @@ mod store;
 
 pub use copy::copy;
 pub use error::JournalError;
+pub use examine::{Examined, Soundness, examine, holder};
 pub use housekeeping::Swept;
 pub use journal::{Journal, Opened};
 pub use record::{Event, EventFilter, NewEvent, TickBatch, TickRow};

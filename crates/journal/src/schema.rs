@@ -81,7 +81,7 @@ fn advance(conn: &mut Connection, step: &str, version: u32) -> rusqlite::Result<
     tx.commit()
 }
 
-fn version(conn: &Connection, path: &Path) -> Result<u32, JournalError> {
+pub(crate) fn version(conn: &Connection, path: &Path) -> Result<u32, JournalError> {
     if look(conn, path)? == Found::Nothing {
         return Ok(0);
     }

@@ -29,6 +29,15 @@ pub struct Live {
     pub took: Duration,
 }
 
+/// What lies in a gateway's directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnDisk {
+    /// The generation that `current` names.
+    pub current: Option<GenerationId>,
+    /// Its all-production twin is current, or one rename away.
+    pub twin: bool,
+}
+
 /// Why a generation did not become live. The one before it serves on, unless said otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -99,6 +108,14 @@ impl Link {
         let shelf = Shelf::open(dir.join("conf"), owner).map_err(failed)?;
         make_dir(&log, 0o750, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
         Ok(Self { shelf, log, ops })
+    }
+    /// What lies in a gateway's directory. Makes and mends nothing, unlike [`Link::open`].
+    #[must_use]
+    pub fn look(dir: &Path) -> OnDisk {
+        let shelf = Shelf::as_it_is(dir.join("conf"));
+        let current = shelf.current();
+        let twin = current.is_some_and(|c| c.is_twin() || (shelf.has(c.twin()) && shelf.is_armed(c.twin())));
+        OnDisk { current, twin }
     }
     /// The ops port.
     #[must_use]

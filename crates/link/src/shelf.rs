@@ -27,6 +27,11 @@ impl Shelf {
         Ok(Self { dir, owner })
     }
 
+    /// One that is only looked at.
+    pub(crate) fn as_it_is(dir: PathBuf) -> Self {
+        Self { dir, owner: Owner { uid: 0, gid: 0 } }
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
@@ -62,6 +67,11 @@ impl Shelf {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
         }
+    }
+
+    /// Whether a swap to `id` is one rename.
+    pub(crate) fn is_armed(&self, id: GenerationId) -> bool {
+        fs::symlink_metadata(self.waiting(id)).is_ok()
     }
 
     /// One rename. Where the waiting symlink was used up before, it is made anew.

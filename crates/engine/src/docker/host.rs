@@ -12,11 +12,16 @@ use crate::gateway::Signal;
 
 /// Destinations of the host's routes, the default route excepted.
 pub(super) fn routes() -> Vec<Subnet> {
+    routes_by_device().into_iter().map(|(_, route)| route).collect()
+}
+
+/// The same, with the device of each.
+pub(super) fn routes_by_device() -> Vec<(String, Subnet)> {
     fs::read_to_string("/proc/net/route").map(|text| parse_routes(&text)).unwrap_or_default()
 }
 
 /// Addresses there are hexadecimal in the byte order of the machine (little endian on everything that Docker runs on here).
-fn parse_routes(text: &str) -> Vec<Subnet> {
+fn parse_routes(text: &str) -> Vec<(String, Subnet)> {
     let hex = |field: Option<&&str>| field.and_then(|f| u32::from_str_radix(f, 16).ok()).map(u32::swap_bytes);
     text.lines()
         .skip(1)
@@ -24,13 +29,14 @@ fn parse_routes(text: &str) -> Vec<Subnet> {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let (address, mask) = (hex(fields.get(1))?, hex(fields.get(7))?);
             let prefix = u8::try_from(mask.leading_ones()).ok().filter(|p| *p > 0)?;
-            Subnet::around(Ipv4Addr::from(address), prefix)
+            Some(((*fields.first()?).to_owned(), Subnet::around(Ipv4Addr::from(address), prefix)?))
         })
         .collect()
 }
 
-/// `MemTotal` and `MemAvailable` in bytes.
-pub(super) fn memory() -> Option<(u64, u64)> {
+/// Memory of this host in bytes: all of it, and what new processes could use.
+#[must_use]
+pub fn memory() -> Option<(u64, u64)> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let field = |name: &str| {
         let line = text.lines().find(|l| l.starts_with(name))?;
@@ -143,8 +149,8 @@ mod tests {
                     eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
                     tun0\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\n\
                     docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
-        let routes: Vec<_> = parse_routes(text).iter().map(ToString::to_string).collect();
-        assert_eq!(routes, ["10.0.0.0/8", "172.17.0.0/16"]);
+        let routes: Vec<_> = parse_routes(text).iter().map(|(device, route)| format!("{device} {route}")).collect();
+        assert_eq!(routes, ["tun0 10.0.0.0/8", "docker0 172.17.0.0/16"]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::plan::SetPlan;
 
 mod auth;
 mod call;
+mod checkup;
 mod create;
 mod events;
 mod exits;
@@ -42,6 +43,7 @@ mod subnet;
 #[cfg(test)]
 mod tests;
 
+pub use host::memory as host_memory;
 pub use subnet::Subnet;
 
 /// Creating, starting and removing may take this many times as long as a question.

@@ -17,7 +17,7 @@ use super::{Inner, call, create, host, labels, subnet::Subnet};
 use crate::error::{EngineError, Result};
 
 /// Prefix length of an own network.
-const PREFIX: u8 = 24;
+pub(super) const PREFIX: u8 = 24;
 /// `.0` is the network, `.1` the bridge, `.2` the gateway's container; then the app's and workers'.
 pub(super) const GATEWAY_HOST: u32 = 2;
 const FIRST_HOST: u32 = 3;
@@ -264,7 +264,7 @@ fn current_address(endpoint: &EndpointSettings) -> Option<Ipv4Addr> {
     endpoint.ip_address.as_ref()?.parse().ok()
 }
 
-fn subnets(network: &Network) -> Vec<Subnet> {
+pub(super) fn subnets(network: &Network) -> Vec<Subnet> {
     let configs = network.ipam.iter().filter_map(|ipam| ipam.config.as_ref()).flatten();
     configs.filter_map(|c| c.subnet.as_ref()?.parse().ok()).collect()
 }

@@ -141,7 +141,7 @@ fn own_address(identity: &Identity, found: &ContainerInspectResponse) -> Option<
     networks.get(&labels::network_name(identity.rollout())).and_then(fixed_address).map(IpAddr::V4)
 }
 
-fn run_state(found: &ContainerInspectResponse) -> RunState {
+pub(super) fn run_state(found: &ContainerInspectResponse) -> RunState {
     match status(found) {
         Status::CREATED | Status::EMPTY => RunState::Created,
         Status::RUNNING | Status::STOPPING => RunState::Running,
