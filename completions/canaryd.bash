@@ -31,6 +31,9 @@ _canaryd() {
             canaryd,demo)
                 cmd="canaryd__subcmd__demo"
                 ;;
+            canaryd,doctor)
+                cmd="canaryd__subcmd__doctor"
+                ;;
             canaryd,events)
                 cmd="canaryd__subcmd__events"
                 ;;
@@ -95,7 +98,7 @@ _canaryd() {
 
     case "${cmd}" in
         canaryd)
-            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs explain advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
+            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs explain doctor advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -269,6 +272,44 @@ _canaryd() {
                     ;;
                 --report)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        canaryd__subcmd__doctor)
+            opts="-o -h --state --watch --docker-host --output --socket --ascii --no-color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --docker-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
                 --socket)

@@ -51,6 +51,7 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "wait" -d 'Waits in 
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "events" -d 'Shows what has happened'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "logs" -d 'Shows what the containers wrote, or the gateway'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "explain" -d 'Explains the checks: the numbers, how sure they are, and what is missing'
+complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "doctor" -d 'Finds out what is wrong on this host, what that means, and how to mend it; changes nothing'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "advance" -d 'Goes to the next stage now; a failing check still takes the version off'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "promote" -d 'Gives all users the version on trial and finishes; health and failing checks still count'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "pause" -d 'Stops progress until resume; checks go on'
@@ -141,6 +142,16 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l socket -d 'S
 complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l state -d 'State directory of the daemon [default: as the daemon\'s]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l watch -d 'Look at this directory of manifests, besides those that a running daemon names; repeatable' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l docker-host -d 'Docker\'s address [default: $DOCKER_HOST, else the current context]' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -l comment -d 'Why: kept in the history' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'

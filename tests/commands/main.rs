@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
 
 mod alone;
+mod doctor;
 mod dry;
 mod keys;
 mod looking;

@@ -5,6 +5,7 @@
 mod cli;
 mod daemon;
 mod demo;
+mod doctor;
 mod offline;
 mod paths;
 

@@ -81,7 +81,7 @@ fn owner() -> Owner {
 
 /// Master processes that have this gateway's directory mounted, seen from the host: a process named nginx whose parent
 /// is none of them.
-fn masters_of(dir: &Path) -> Result<Vec<Pid>> {
+pub(crate) fn masters_of(dir: &Path) -> Result<Vec<Pid>> {
     let conf = fs::canonicalize(dir.join("conf"))?;
     let mut found: Vec<(i32, i32)> = Vec::new();
     for entry in fs::read_dir("/proc")?.filter_map(Result::ok) {

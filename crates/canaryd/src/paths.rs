@@ -46,6 +46,11 @@ impl Surroundings {
         self.state_home.clone().unwrap_or_else(home).join("canaryd")
     }
 
+    /// The state directory of the daemon behind that socket when none is given.
+    pub(crate) fn state_behind(&self, socket: &Path) -> PathBuf {
+        if socket == Path::new(SYSTEM_SOCKET) { SYSTEM_STATE.into() } else { self.state_dir() }
+    }
+
     /// The socket on which a daemon listens when none is given.
     pub(crate) fn own_socket(&self) -> PathBuf {
         if let Some(socket) = &self.socket {

@@ -10,7 +10,7 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 pub enum EngineError {
     /// Nobody answers there.
     #[error(
-        "no Docker engine answers at {endpoint} ({why}): is Docker running? try `docker info`, or `sudo systemctl start docker`"
+        "no Docker engine answers at {endpoint} ({why}): is Docker running? try `canaryd doctor`, or `sudo systemctl start docker`"
     )]
     Unreachable {
         /// Where.

@@ -1,5 +1,7 @@
 //! What can be typed: the clap definitions, and nothing else.
 
+mod help;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,35 +9,7 @@ use canaryd_planner::Verb;
 use canaryd_rollout::{RolloutName, Weight};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "\
-Exit codes: is the revision that was asked for in production?
-  0  yes (or: the command did what it says)
-  1  no: reverted, aborted, superseded, undone; or the command was refused
-  2  wrong usage or an invalid manifest
-  3  not decided: it waits for a person (paused, a weight by hand), or --timeout was over
-  4  no daemon or no container engine
-
-Example: canaryd --watch /etc/canaryd/manifests";
-
-const SET_HELP: &str = "\
-With --wait it leaves as `canaryd wait` does.
-
-Example: canaryd set shop v1.2.0 --wait --timeout 2h";
-
-const WAIT_HELP: &str = "\
-It leaves with 3 as soon as only a person can go on (paused by canaryd or by hand, a weight by hand), saying why and \
-which command goes on. A daemon that is restarted is waited for: until --timeout, else 2 minutes, then it leaves with 4.
-
-Example: canaryd wait shop --version v1.2.0 --timeout 2h";
-
-const FOLLOW_HELP: &str = "\
-On a terminal it has keys: [a]dvance, [p]ause, a[b]ort, [e]xplain, [l]ogs, [q]uit. A key that changes something only \
-opens a question that names the effect; the word yes and Enter answer it. To quit (exit code 3) stops nothing.
-
-In a pipe it leaves with 3 as soon as only a person can go on; on a terminal it stays. A daemon that is restarted is \
-waited for: until --timeout, else 2 minutes.
-
-Example: canaryd follow shop";
+use help::{DOCTOR_HELP, EXIT_CODES, FOLLOW_HELP, SET_HELP, WAIT_HELP};
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
@@ -182,6 +156,9 @@ pub(crate) enum Command {
     /// Explains the checks: the numbers, how sure they are, and what is missing
     #[command(after_help = "Example: canaryd explain shop errors")]
     Explain(ExplainArgs),
+    /// Finds out what is wrong on this host, what that means, and how to mend it; changes nothing
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Goes to the next stage now; a failing check still takes the version off
     #[command(after_help = "Example: canaryd advance shop --comment 'looked at the traces'")]
     Advance(VerbArgs),
@@ -366,6 +343,23 @@ pub(crate) struct ExplainArgs {
     pub(crate) name: RolloutName,
     /// Only this check
     pub(crate) check: Option<String>,
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// State directory of the daemon [default: as the daemon's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Look at this directory of manifests, besides those that a running daemon names; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Vec<PathBuf>,
+    /// Docker's address [default: $DOCKER_HOST, else the current context]
+    #[arg(long, value_name = "URL")]
+    pub(crate) docker_host: Option<String>,
     /// How it is printed
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,

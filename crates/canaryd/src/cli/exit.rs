@@ -96,7 +96,8 @@ fn no_daemon(socket: &Path, why: &str) -> Failure {
     );
     Failure::new(Exit::NoDaemon, message).hint(
         "start it with systemctl start canaryd, or: canaryd --watch DIR\n\
-         \x20       a version on trial gets no more requests after: canaryd rollback NAME --offline",
+         \x20       a version on trial gets no more requests after: canaryd rollback NAME --offline\n\
+         \x20       what is wrong on this host: canaryd doctor",
     )
 }
 

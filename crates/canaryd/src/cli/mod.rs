@@ -30,6 +30,7 @@ use exit::{Exit, Failure};
 pub(crate) use live::Live;
 pub(crate) use screens::{render_ending, render_event};
 pub(crate) use style::Style;
+pub(crate) use words::{date, several, span};
 
 /// Reads the command line, does what it says, and answers with the exit code.
 pub(crate) fn main() -> ExitCode {
@@ -114,6 +115,7 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Events(args) => run::events(args, common).await,
         Command::Logs(args) => run::logs(args, common).await,
         Command::Explain(args) => run::explain(args, common).await,
+        Command::Doctor(args) => run::doctor(args, common).await,
         Command::Advance(args) => run::send(args.asks(Verb::Advance), common).await,
         Command::Promote(args) => {
             let verb = Verb::Promote { reason: args.reason };

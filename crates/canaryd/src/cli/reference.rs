@@ -14,8 +14,8 @@ const HEAD: &str = "\
 
 <!-- Made from `canaryd --help` by crates/canaryd/src/cli/reference.rs: UPDATE_DOCS=1 cargo test -p canaryd reference -->
 
-All commands but `validate`, `schema`, `completions`, `version`, `demo` and `rollback --offline` ask a running daemon over
-its socket. The common options (`--socket`, `--ascii`, `--no-color`) are understood by every command and are listed once, at
+All commands but `doctor`, `validate`, `schema`, `completions`, `version`, `demo` and `rollback --offline` ask a running daemon
+over its socket. The common options (`--socket`, `--ascii`, `--no-color`) are understood by every command and are listed once, at
 the top. Data goes to stdout, talk to stderr. What a command that changes something did is kept in `canaryd events`, with
 the name of the user who asked. While the journal cannot be written, `abort`, `rollback` and `traffic` to less are done and say
 that they are not recorded; every other command that changes something is refused, with exit code 1.

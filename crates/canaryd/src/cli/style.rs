@@ -23,6 +23,8 @@ pub(crate) enum Sign {
     Done,
     /// Gone wrong.
     Wrong,
+    /// Worth knowing.
+    Warning,
     /// Going on.
     Now,
     /// Not yet.
@@ -73,6 +75,7 @@ impl Style {
         let (unicode, ascii) = match sign {
             Sign::Done => ("✔", "+"),
             Sign::Wrong => ("✘", "x"),
+            Sign::Warning => ("!", "!"),
             Sign::Now => ("▶", ">"),
             Sign::Ahead => ("·", "."),
             Sign::Skipped => ("»", "-"),
@@ -81,6 +84,7 @@ impl Style {
         match sign {
             Sign::Done => self.green(text),
             Sign::Wrong => self.red(text),
+            Sign::Warning => self.yellow(text),
             Sign::Now => self.bold(text),
             Sign::Ahead | Sign::Skipped => self.dim(text),
         }

@@ -49,6 +49,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::DaemonArgs;
+pub(crate) use gateways::{intent_of as gateway_intent, ops_token};
+
 use bells::lock;
 use book::Book;
 use house::{Cell, Config, House};

@@ -12,7 +12,7 @@ use super::networks::{PREFIX, fixed_address, subnets};
 use super::sets::{endpoints, name, pid};
 use super::{DockerEngine, Inner, Subnet, gateways, host, observe};
 use crate::checkup::{Checkup, GatewayCheck, NetworkCheck};
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::observation::RunState;
 
 impl DockerEngine {
@@ -22,6 +22,21 @@ impl DockerEngine {
     /// The engine does not answer.
     pub async fn checkup(&self) -> Result<Checkup> {
         self.inner.checkup().await
+    }
+
+    /// The value that an image gives this environment variable; `None` where it gives none, or is not there.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn image_variable(&self, reference: &str, name: &str) -> Result<Option<String>> {
+        let doing = format!("looking up image {reference}");
+        let found = match self.inner.call(&doing, self.inner.docker.inspect_image(reference)).await {
+            Ok(found) => found,
+            Err(EngineError::Gone { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let all = found.config.and_then(|config| config.env).unwrap_or_default();
+        Ok(all.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned))
     }
 }
 

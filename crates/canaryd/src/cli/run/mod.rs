@@ -1,6 +1,7 @@
 //! What each command does: asks the daemon (or reads files), prints a screen, says an exit code.
 
 mod ask;
+mod doctor;
 mod ear;
 mod files;
 mod follow;
@@ -9,6 +10,7 @@ mod verbs;
 mod watch;
 
 pub(crate) use ask::{events, explain, logs, plan, status};
+pub(crate) use doctor::doctor;
 pub(crate) use files::{set, validate};
 pub(crate) use follow::follow;
 pub(crate) use verbs::{delete, rollback, send};

@@ -1,6 +1,7 @@
 //! What people see: each screen is a pure function of what the daemon said.
 
 mod check;
+mod doctor;
 mod ending;
 mod event;
 mod explain;
@@ -9,6 +10,7 @@ mod follow;
 mod plan;
 mod status;
 
+pub(crate) use doctor::render_doctor;
 pub(crate) use ending::render_ending;
 pub(crate) use event::render_event;
 pub(crate) use explain::render_explain;

@@ -54,6 +54,12 @@ pub(crate) fn is_of(dir: &Path, instance: &str) -> bool {
     found.is_some_and(|found| found.instance == instance)
 }
 
+/// The token of its ops port; nothing is made where there is none.
+pub(crate) fn ops_token(dir: &Path) -> Option<String> {
+    let text = fs::read(dir.join(SECRETS)).ok()?;
+    serde_json::from_slice::<Secrets>(&text).ok().map(|found| found.ops_token)
+}
+
 /// 128 random bits as hexadecimal digits.
 fn random() -> Result<String> {
     let mut bytes = [0_u8; 16];
@@ -73,7 +79,7 @@ pub(super) fn keep_intent(dir: &Path, generation: GenerationId, intent: &Intent)
 }
 
 /// What a generation stands for; of a twin: its original's.
-pub(super) fn intent_of(dir: &Path, generation: GenerationId) -> Option<Intent> {
+pub(crate) fn intent_of(dir: &Path, generation: GenerationId) -> Option<Intent> {
     let path = intents(dir).join(format!("{}.json", generation.original()));
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }

@@ -28,7 +28,7 @@ use super::bells::{Bell, lock};
 use super::house::{Cell, House};
 use crate::cli::ReachChoice;
 
-pub(crate) use disk::is_of;
+pub(crate) use disk::{intent_of, is_of, ops_token};
 use turn::Gateway;
 
 /// What a rollout says to its gateway and hears from it.

@@ -1,0 +1,38 @@
+//! What stands below the flags.
+
+pub(super) const EXIT_CODES: &str = "\
+Exit codes: is the revision that was asked for in production?
+  0  yes (or: the command did what it says)
+  1  no: reverted, aborted, superseded, undone; or the command was refused
+  2  wrong usage or an invalid manifest
+  3  not decided: it waits for a person (paused, a weight by hand), or --timeout was over
+  4  no daemon or no container engine
+
+Example: canaryd --watch /etc/canaryd/manifests";
+
+pub(super) const SET_HELP: &str = "\
+With --wait it leaves as `canaryd wait` does.
+
+Example: canaryd set shop v1.2.0 --wait --timeout 2h";
+
+pub(super) const WAIT_HELP: &str = "\
+It leaves with 3 as soon as only a person can go on (paused by canaryd or by hand, a weight by hand), saying why and \
+which command goes on. A daemon that is restarted is waited for: until --timeout, else 2 minutes, then it leaves with 4.
+
+Example: canaryd wait shop --version v1.2.0 --timeout 2h";
+
+pub(super) const DOCTOR_HELP: &str = "\
+With a daemon and without one, as any user: what this user may not see is said. Each thing is looked at within a few \
+seconds. It leaves with 0 when nothing is wrong (warnings are allowed), with 1 when something is, with 4 when no \
+container engine answers.
+
+Example: canaryd doctor";
+
+pub(super) const FOLLOW_HELP: &str = "\
+On a terminal it has keys: [a]dvance, [p]ause, a[b]ort, [e]xplain, [l]ogs, [q]uit. A key that changes something only \
+opens a question that names the effect; the word yes and Enter answer it. To quit (exit code 3) stops nothing.
+
+In a pipe it leaves with 3 as soon as only a person can go on; on a terminal it stays. A daemon that is restarted is \
+waited for: until --timeout, else 2 minutes.
+
+Example: canaryd follow shop";
