@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use canaryd_e2e::{Host, Manifest, SmallDisk, canaryd, demo_image, free_port, remove_leftovers};
 use serde_json::Value;
@@ -42,11 +44,12 @@ async fn examine(host: &Host) -> (i32, Value) {
     (code, serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}")))
 }
 
-/// Runs it where no daemon is.
+/// Runs it where no daemon is; its words, wherever its lines were broken.
 fn alone(args: &[&str], env: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(canaryd());
     let output = command.arg("doctor").args(args).envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,10 +133,22 @@ fn on_a_fresh_host_the_doctor_finds_nothing_wrong_and_without_an_engine_it_leave
     let (code, text) = alone(&args[..4], &[]);
     assert!(code == 0 && text.contains("nothing is wrong") && text.contains("does not run"), "{text}");
     let (code, text) = alone(&args, &[]);
-    assert!(code == 1 && text.contains("wrong    watch"), "{text}");
+    assert!(code == 1 && text.contains("wrong watch"), "{text}");
     let (code, text) = alone(&args[..4], &[("DOCKER_HOST", &format!("unix://{}", path("docker")))]);
     assert!(code == 4 && text.contains("no engine answers") && text.contains("systemctl start docker"), "{text}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "it made something");
+}
+
+#[test]
+fn an_engine_and_a_daemon_that_take_a_call_and_never_answer_hold_the_doctor_up_for_seconds_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let _mute = [path("docker"), path("sock")].map(|path| UnixListener::bind(path).unwrap());
+    let began = Instant::now();
+    let args = ["--state", &path("state"), "--socket", &path("sock")];
+    let (code, text) = alone(&args, &[("DOCKER_HOST", &format!("unix://{}", path("docker")))]);
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    assert!(code == 4 && text.contains("gives no status") && text.contains("did not answer within"), "{text}");
 }
 
 #[test]

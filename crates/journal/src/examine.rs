@@ -16,7 +16,7 @@ use crate::schema::{self, STEPS};
 use crate::store::sqlite;
 
 /// A log that a killed daemon left is read in a copy; of more than this no copy is made.
-const LARGEST_COPY: u64 = 512 << 20;
+const LARGEST_COPY: u64 = 128 << 20;
 
 /// What was found in a state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 //! twice. It must never panic on a file that it did not write, never delete what it cannot read, and never let two
 //! daemons share one state directory.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say where"))]
+
 mod copy;
 mod error;
 mod examine;

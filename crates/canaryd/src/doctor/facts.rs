@@ -120,7 +120,7 @@ pub(super) struct State {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dir {
-    pub(super) is_dir: bool,
+    pub(super) is_directory: bool,
     pub(super) uid: u32,
     pub(super) owner: String,
     pub(super) mode: u32,

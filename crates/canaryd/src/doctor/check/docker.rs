@@ -88,15 +88,14 @@ fn checkup(facts: &Facts) -> Option<(&Docker, &Checkup)> {
 /// The engine's clock against ours, and ours against what the journal has seen.
 pub(super) fn clock(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(ahead) = super::state::newest_event(facts).map(|at| at.duration_since(facts.now).as_secs_f64()) {
-        if ahead > JUMP {
-            let said = format!("it went back: the newest event of the journal lies {} ahead", span(ahead));
-            findings.push(
-                Finding::warning("clock", said)
-                    .means("until then the times of events are out of order, and times of stages are longer")
-                    .mend("timedatectl status"),
-            );
-        }
+    let ahead = super::state::newest_event(facts).map(|at| at.duration_since(facts.now).as_secs_f64());
+    if let Some(ahead) = ahead.filter(|ahead| *ahead > JUMP) {
+        let said = format!("it went back: the newest event of the journal lies {} ahead", span(ahead));
+        findings.push(
+            Finding::warning("clock", said)
+                .means("until then the times of events are out of order, and times of stages are longer")
+                .mend("timedatectl status"),
+        );
     }
     let engine = checkup(facts).and_then(|(_, c)| Some(c.clock?.duration_since(c.our_clock).as_secs_f64()));
     let Some(ahead) = engine else { return findings };
@@ -122,7 +121,23 @@ pub(super) fn images(facts: &Facts) -> Vec<Finding> {
     if docker.images.iter().all(|i| i.wanted_by.is_none()) {
         return vec![usual(&docker.images)];
     }
-    docker.images.iter().map(image).collect()
+    together(&docker.images).iter().map(image).collect()
+}
+
+/// One for all that want the same.
+fn together(images: &[NginxImage]) -> Vec<NginxImage> {
+    let mut found: Vec<NginxImage> = Vec::new();
+    for image in images {
+        let same = |f: &&mut NginxImage| {
+            (&f.reference, f.present, f.version) == (&image.reference, image.present, image.version)
+        };
+        match (found.iter_mut().find(same), &image.wanted_by) {
+            (Some(known), Some(by)) => known.wanted_by = known.wanted_by.take().map(|all| format!("{all}, {by}")),
+            (Some(_), None) => {}
+            (None, _) => found.push(image.clone()),
+        }
+    }
+    found
 }
 
 /// No rollout yet: one of the usual ones is enough.
@@ -163,15 +178,12 @@ fn words(image: &NginxImage) -> String {
 
 fn old(image: &NginxImage) -> Option<Finding> {
     let version = image.version.filter(|v| *v < NginxVersion::LOSSLESS)?;
-    let found = Finding::warning(
-        "image",
-        format!("{} is NGINX {version}, older than {}", image.reference, NginxVersion::LOSSLESS),
-    );
+    let by = image.wanted_by.as_ref().map_or_else(String::new, |by| format!(", for {by}"));
+    let said = format!("{} is NGINX {version}, older than {}{by}", image.reference, NginxVersion::LOSSLESS);
+    let found = Finding::warning("image", said);
     let found = found.means("a change of the weights can lose requests of keep-alive clients");
-    Some(found.mend(format!(
-        "docker pull nginx:stable; then say it in gateway.image and docker rm -f {}-gateway",
-        image.wanted_by.as_deref().unwrap_or("NAME")
-    )))
+    // With a gap: its port is closed until the daemon has made it anew.
+    Some(found.mend("docker pull nginx:stable; say it in gateway.image; in a quiet hour docker rm -f NAME-gateway"))
 }
 
 /// Own networks against the host's routes, and room for more.
@@ -286,12 +298,19 @@ mod tests {
         only(&missing, "image", Level::Wrong, &["gateway of shop wants", "docker pull nginx:stable"]);
         only(&spoiled(|d| d.images[0].present = false), "image", Level::Warning, &["serves on", "docker pull"]);
         let old = spoiled(|d| d.images[0].version = Some(NginxVersion::new(1, 26, 3)));
-        only(&old, "image", Level::Warning, &["1.26.3, older than 1.27.4", "lose requests", "shop-gateway"]);
+        only(&old, "image", Level::Warning, &["1.26.3, older than 1.27.4, for shop", "lose requests", "NAME-gateway"]);
         let nobody = |present: bool| {
             spoiled(|d| (d.images[0].wanted_by, d.images[0].present, d.images[0].version) = (None, present, None))
         };
         only(&nobody(false), "image", Level::Warning, &["neither nginx:stable", "scripts/nginx-image.sh"]);
         found(&nobody(true), "image", Level::Ok, &["shows when a gateway runs it"]);
+    }
+
+    #[test]
+    fn rollouts_that_want_the_same_image_share_a_line() {
+        let two = spoiled(|d| d.images.push(NginxImage { wanted_by: Some("blog".into()), ..d.images[0].clone() }));
+        found(&two, "image", Level::Ok, &["nginx:stable is NGINX 1.30.4, for shop, blog"]);
+        assert_eq!(images(&two).len(), 1);
     }
 
     #[test]

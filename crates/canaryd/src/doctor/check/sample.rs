@@ -59,7 +59,7 @@ fn page() -> Page {
 fn state(root: &Process, now: Timestamp) -> State {
     State {
         path: "/var/lib/canaryd".into(),
-        dir: Some(Dir { is_dir: true, uid: 0, owner: "root".into(), mode: 0o700, readable: true }),
+        dir: Some(Dir { is_directory: true, uid: 0, owner: "root".into(), mode: 0o700, readable: true }),
         disk: Some(Disk { free: 20 << 30, total: 50 << 30, inodes_free: 900_000, inodes: 1_000_000, read_only: false }),
         holder: Some(Process { pid: 77, ..root.clone() }),
         journal: Journal::Found(Box::new(Examined {

@@ -62,7 +62,7 @@ fn of_another_daemon(facts: &Facts, state: &State) -> Option<Finding> {
 
 fn rights(facts: &Facts, state: &State, dir: &Dir) -> Finding {
     let path = state.path.display();
-    if !dir.is_dir {
+    if !dir.is_directory {
         return Finding::wrong("state", format!("{path} is not a directory"))
             .means("the daemon will not start")
             .mend("say --state DIR");
@@ -230,7 +230,7 @@ mod tests {
     fn a_state_directory_that_is_open_somebody_else_s_or_no_directory_is_told() {
         let dir = |spoil: fn(&mut Dir)| spoiled(|s| spoil(s.dir.as_mut().unwrap()));
         only(&dir(|d| d.mode = 0o755), "state", Level::Wrong, &["0755", "secrets", "chmod 700"]);
-        only(&dir(|d| d.is_dir = false), "state", Level::Wrong, &["not a directory"]);
+        only(&dir(|d| d.is_directory = false), "state", Level::Wrong, &["not a directory"]);
         let mina = spoiled(|s| s.holder = Some(Process { pid: 7, uids: [1000; 3], ..Process::default() }));
         found(&mina, "state", Level::Wrong, &["belongs to root", "runs as user 1000", "chown -R 1000"]);
         let mut closed = dir(|d| d.readable = false);

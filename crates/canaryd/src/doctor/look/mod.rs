@@ -22,11 +22,8 @@ const QUICK: Duration = Duration::from_secs(6);
 const PATIENT: Duration = Duration::from_secs(12);
 
 pub(super) async fn look(places: &Places) -> Facts {
-    let (socket, state, kernel) = tokio::join!(
-        daemon::look(&places.socket),
-        within(QUICK, state::look(places.state.clone())),
-        blocking(host::kernel),
-    );
+    let (socket, state, kernel) =
+        tokio::join!(daemon::look(&places.socket), state::look(places.state.clone()), blocking(host::kernel),);
     let page = socket.page();
     let watched: Vec<_> = page.into_iter().flat_map(|p| p.watch.clone()).chain(places.watch.clone()).collect();
     let late = EngineError::Timeout { doing: "answering the doctor's questions".to_owned(), after: PATIENT };

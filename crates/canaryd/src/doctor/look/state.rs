@@ -12,20 +12,23 @@ use crate::doctor::facts::{Dir, Journal, State};
 
 /// The check of the journal's pages may take this long.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The journal altogether.
+const LONGEST: Duration = Duration::from_secs(8);
 
-pub(super) async fn look(path: PathBuf) -> State {
+/// `None`: the disk does not answer.
+pub(super) async fn look(path: PathBuf) -> Option<State> {
     let at = path.clone();
-    let seen = blocking(move || (dir(&at), disk(&at), canaryd_journal::holder(&at))).await;
-    let (dir, disk, holder) = seen.unwrap_or((None, None, None));
+    let (dir, disk, holder) = blocking(move || (dir(&at), disk(&at), canaryd_journal::holder(&at))).await?;
     let holder = holder.and_then(process::process);
-    let journal = journal(&path).await;
-    State { path, dir, disk, holder, journal }
+    let late = |_| Journal::Unread(format!("it took longer than {LONGEST:?}"));
+    let journal = tokio::time::timeout(LONGEST, journal(&path)).await.unwrap_or_else(late);
+    Some(State { path, dir, disk, holder, journal })
 }
 
 fn dir(path: &Path) -> Option<Dir> {
     let found = std::fs::metadata(path).ok()?;
     Some(Dir {
-        is_dir: found.is_dir(),
+        is_directory: found.is_dir(),
         uid: found.uid(),
         owner: name_of("/etc/passwd", found.uid()),
         mode: found.mode() & 0o777,
