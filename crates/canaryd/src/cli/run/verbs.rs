@@ -74,6 +74,9 @@ async fn tell_daemon(args: &RollbackArgs, state: &Path, common: &Common) -> Opti
 
 /// `canaryd delete`.
 pub(crate) async fn delete(args: DeleteArgs, common: &Common) -> Result<Exit, Failure> {
+    if !args.yes && !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("delete stops everything of {}: say --yes if that is meant", args.name)));
+    }
     // A name that nobody knows is refused before anything is asked.
     daemon(common).await?.report(&args.name).await?;
     if !args.yes && !confirmed(args.name.as_str())? {
@@ -83,9 +86,6 @@ pub(crate) async fn delete(args: DeleteArgs, common: &Common) -> Result<Exit, Fa
 }
 
 fn confirmed(name: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("delete stops everything of {name}: say --yes if that is meant")));
-    }
     talk(&format!("This stops the production and the gateway of {name} now. Type its name to go on: "));
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(|e| Failure::usage(e.to_string()))?;
