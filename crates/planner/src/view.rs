@@ -287,7 +287,9 @@ impl Turn<'_> {
                 let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;
                 Some(format!("No sign of harm; {need} more requests before {next} %."))
             }
-            Waiting::Trouble { why } if self.refused || self.world.journal_trouble.is_some() => Some(format!("It waits: {why}.")),
+            Waiting::Trouble { why } if self.refused || self.world.journal_trouble.is_some() => {
+                Some(format!("It waits: {why}."))
+            }
             Waiting::ImagePull { .. }
             | Waiting::Healthy { .. }
             | Waiting::GatewayLive { .. }
