@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use canaryd_e2e::{Host, Manifest, SmallDisk, canaryd, demo_image, free_port, remove_leftovers};
+use canaryd_e2e::{Host, Manifest, SmallDisk, canaryd, demo_image, docker, free_port, remove_leftovers};
 use serde_json::Value;
 
 /// Names, owners and rights of everything below a directory.
@@ -57,13 +58,15 @@ async fn the_doctor_finds_a_healthy_host_healthy_and_tells_what_was_done_to_it_s
     const NAME: &str = "doctor";
     remove_leftovers(NAME);
     let app = demo_image(NAME, "v1", &[]);
-    let mut host = Host::serving(&Manifest::new(NAME, &app, "v1", free_port())).await;
+    let port = free_port();
+    let mut host = Host::serving(&Manifest::new(NAME, &app, "v1", port)).await;
     a_healthy_one(&host, NAME).await;
     if is_root() {
         a_socket_of_somebody_else(&host).await;
     }
     host.kill().await;
     without_its_daemon(&host, NAME).await;
+    a_gateway_whose_port_was_taken(&host, NAME, port).await;
     a_damaged_journal(&host).await;
 }
 
@@ -107,6 +110,17 @@ async fn without_its_daemon(host: &Host, name: &str) {
     assert_eq!(finding(&page, "journal").0, "ok", "{page:#}");
     assert_eq!(finding(&page, &format!("gateway {name}")).0, "ok", "{page:#}");
     assert_eq!((listing(&host.state()), copies_left()), (before, copies), "it left something behind");
+}
+
+async fn a_gateway_whose_port_was_taken(host: &Host, name: &str, port: u16) {
+    docker(&["stop", &format!("{name}-gateway")]);
+    let _somebody = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let (code, page) = examine(host).await;
+    let (level, words) = finding(&page, &format!("gateway {name}"));
+    let by = format!("127.0.0.1:{port} is taken by");
+    let process = format!("(process {})", std::process::id());
+    assert!(code == 1 && level == "wrong", "{page:#}");
+    assert!(words.contains("has ended") && words.contains(&by) && words.contains(&process), "{words}");
 }
 
 async fn a_damaged_journal(host: &Host) {

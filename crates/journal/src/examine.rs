@@ -69,10 +69,10 @@ pub async fn examine(state_dir: impl Into<PathBuf>, patience: Duration) -> Resul
 #[must_use]
 pub fn holder(state_dir: &Path) -> Option<u32> {
     let path = state_dir.join("lock");
-    let inode = fs::metadata(&path).ok()?.ino();
+    let file = FileId::of(&fs::metadata(&path).ok()?);
     let signed: Option<u32> = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
     match fs::read_to_string("/proc/locks") {
-        Ok(locks) => holder_of(&locks, inode, signed),
+        Ok(locks) => holder_of(&locks, file, signed),
         // Without that list: the process that signed, if it lives and has our name.
         Err(_) => signed.filter(|pid| {
             fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim().starts_with("canaryd"))
@@ -80,14 +80,39 @@ pub fn holder(state_dir: &Path) -> Option<u32> {
     }
 }
 
-/// Device numbers there are those of the file system below an overlay, so that a signature counts as well. Of a process
-/// of another namespace the number is 0.
-fn holder_of(locks: &str, inode: u64, signed: Option<u32>) -> Option<u32> {
+/// Which file, as the list of locks writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: (u64, u64),
+    inode: u64,
+}
+
+impl FileId {
+    fn of(found: &fs::Metadata) -> Self {
+        let device = found.dev();
+        let major = ((device >> 8) & 0xfff) | ((device >> 32) & !0xfff);
+        let minor = (device & 0xff) | ((device >> 12) & !0xff);
+        Self { device: (major, minor), inode: found.ino() }
+    }
+
+    /// `fe:00:901297`
+    fn read(text: &str) -> Option<Self> {
+        let mut fields = text.split(':');
+        let mut hex = || u64::from_str_radix(fields.next()?, 16).ok();
+        let device = (hex()?, hex()?);
+        Some(Self { device, inode: fields.next()?.parse().ok()? })
+    }
+}
+
+/// Some file systems say another device there than to `stat`: then the process that signed is believed. Of a process of
+/// another namespace the number is 0.
+fn holder_of(locks: &str, file: FileId, signed: Option<u32>) -> Option<u32> {
     let holders = locks.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let (kind, pid, file) = (fields.get(1)?, fields.get(4)?, fields.get(5)?);
-        let same = file.rsplit(':').next()?.parse() == Ok(inode);
-        (*kind == "FLOCK" && same).then(|| pid.parse::<u32>().unwrap_or(0))
+        let (kind, pid, found) = (fields.get(1)?, fields.get(4)?, FileId::read(fields.get(5)?)?);
+        let pid = pid.parse::<u32>().unwrap_or(0);
+        let same = found == file || (found.inode == file.inode && Some(pid) == signed);
+        (*kind == "FLOCK" && same).then_some(pid)
     });
     let holders: Vec<u32> = holders.collect();
     let signed = signed.filter(|pid| holders.contains(pid) || holders.contains(&0));
@@ -283,9 +308,13 @@ mod tests {
     #[test]
     fn the_holder_of_a_lock_is_read_from_the_list_of_locks() {
         let locks = "1: POSIX  ADVISORY  READ 496 00:27:7 128 128\n2: FLOCK  ADVISORY  WRITE 31 00:27:7 0 EOF\n\
-                     3: FLOCK  ADVISORY  WRITE 0 fe:00:8 0 EOF\n";
-        assert_eq!(holder_of(locks, 7, Some(1)), Some(31), "it signed with its number in another life");
-        assert_eq!(holder_of(locks, 8, Some(5)), Some(5), "of another namespace");
-        assert_eq!((holder_of(locks, 8, None), holder_of(locks, 9, Some(31))), (Some(0), None));
+                     3: FLOCK  ADVISORY  WRITE 0 fe:00:8 0 EOF\n4: FLOCK  ADVISORY  WRITE 32 00:28:8 0 EOF\n";
+        let file = |device, inode| FileId { device, inode };
+        let (overlay, disk) = ((0, 0x27), (0xfe, 0));
+        assert_eq!(holder_of(locks, file(overlay, 7), Some(1)), Some(31), "it signed with its number in another life");
+        assert_eq!(holder_of(locks, file(disk, 8), Some(5)), Some(5), "of another namespace");
+        assert_eq!(holder_of(locks, file(disk, 8), None), Some(0));
+        assert_eq!(holder_of(locks, file(disk, 7), None), None, "another file with the same number");
+        assert_eq!(holder_of(locks, file(disk, 7), Some(31)), Some(31), "it says another device there");
     }
 }
