@@ -21,7 +21,7 @@ pub use page::{
     PlanReplacement, PlanRequest, PlanStep, Refusal, StageForecast, StatusPage,
 };
 pub use server::serve;
-pub use socket::{BindError, bind};
+pub use socket::{BindError, bind, made_at, unbind};
 
 /// An id that nobody else has: 32 hexadecimal digits from the randomness that std seeds its hash maps with.
 #[must_use]

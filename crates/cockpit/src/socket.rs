@@ -1,7 +1,7 @@
 //! The socket file: made so that it is never open to the wrong people, and never taken from a living daemon.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
@@ -46,6 +46,20 @@ pub async fn bind(path: &Path) -> Result<UnixListener, BindError> {
     open_to_the_group(&fresh).map_err(failed)?;
     std::fs::rename(&fresh, path).map_err(failed)?;
     Ok(listener)
+}
+
+/// Takes the socket away at the end of a daemon, if it is still this daemon's: `made` is what [`made_at`] said of it. What
+/// is left behind by mistake is replaced by the next start.
+pub fn unbind(path: &Path, made: Option<(u64, u64)>) {
+    if made.is_some() && made_at(path) == made {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Which file stands there: device and number.
+#[must_use]
+pub fn made_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -111,6 +125,20 @@ mod tests {
         assert_eq!(user_of("broken line\n", 0), None);
         assert_eq!(gid_of("adm:x:4:\ncanaryd:x:998:mina\n", "canaryd"), Some(998));
         assert_eq!(gid_of("canary:x:1:\n", "canaryd"), None);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_ends_takes_its_own_socket_away_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("canaryd.sock");
+        let first = bind(&path).await.unwrap();
+        let made = made_at(&path);
+        drop(first);
+        let _second = bind(&path).await.unwrap();
+        unbind(&path, made);
+        assert!(path.exists(), "the second daemon's");
+        unbind(&path, made_at(&path));
+        assert!(!path.exists());
     }
 
     #[tokio::test]

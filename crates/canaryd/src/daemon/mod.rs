@@ -68,6 +68,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     let stop = CancellationToken::new();
     let house = open(&args, stop.clone()).await?;
     let listener = canaryd_cockpit::bind(&args.socket).await?;
+    let socket = canaryd_cockpit::made_at(&args.socket);
     recall(&house).await?;
     tidy::at_start(&house).await;
     let (source, wakes) = DirectorySource::start(house.config.watch.clone());
@@ -95,6 +96,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     tracing::info!("stopping; containers and gateways go on serving, nothing is watched until the next start");
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     close(&house).await;
+    canaryd_cockpit::unbind(&args.socket, socket);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,6 +16,9 @@ pub(crate) use follow::follow;
 pub(crate) use verbs::{delete, rollback, send};
 pub(crate) use watch::wait;
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use canaryd_cockpit::{Client, ClientError};
 
 use super::args::Common;
@@ -28,7 +31,10 @@ pub(crate) async fn daemon(common: &Common) -> Result<Client, Failure> {
 }
 
 async fn reach(common: &Common) -> Result<Client, ClientError> {
-    let socket = common.socket.clone().unwrap_or_else(|| Surroundings::find().socket_to_ask(std::path::Path::exists));
+    // Found once: while a daemon restarts its socket is away, and another daemon's is not to be asked in its place.
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    let find = || Surroundings::find().socket_to_ask(std::path::Path::exists);
+    let socket = common.socket.as_ref().unwrap_or_else(|| FOUND.get_or_init(find));
     Client::connect(socket).await
 }
 
