@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use canaryd_e2e::http::until_steady;
-use canaryd_e2e::{Host, Manifest, demo_image, load};
+use canaryd_e2e::{Host, Manifest, demo_image, docker, load};
 use canaryd_planner::Outcome;
 use canaryd_rollout::Weight;
 
@@ -69,4 +69,30 @@ async fn the_effect_of_a_command_survives_a_kill_right_after_its_acknowledgment(
         assert!(n >= 1, "{kind} is not in the history: {kinds:?}");
     }
     assert_eq!(kinds.iter().filter(|k| *k == "manual-weight").count(), 1, "nothing is done twice: {kinds:?}");
+}
+
+/// What went with the deletion is there again: files, images, and a container that somebody removes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_retried_after_a_deletion_can_be_made_anew_as_before() {
+    let name = "gate-again";
+    let app = demo_image(name, "v1", &[]);
+    let mut host = Host::start().await;
+    host.write("again.yaml", &Manifest::new(name, &app, "v1", 22_564).yaml());
+    host.until_serving(name, "v1").await;
+    yes(&host, &["delete", name, "--yes"]).await;
+    host.until(name, "it is deleted", |r| r.production.is_none() && r.phase == "idle").await;
+    let asked = Instant::now();
+    yes(&host, &["retry", name]).await;
+    host.until_serving(name, "v1").await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "it begins at once: {:?}", asked.elapsed());
+    host.kill().await;
+    host.run().await;
+    let first = host.containers(name, "app");
+    docker(&["rm", "-f", &first[0]]);
+    let anew = |r: &canaryd_planner::Report| {
+        let now = host.containers(name, "app");
+        now.len() == 1 && now != first && r.sentence.contains("v1 serves all")
+    };
+    host.until(name, "a container takes its place", anew).await;
+    until_steady(22_564).await;
 }

@@ -165,3 +165,24 @@ async fn what_waits_for_a_person_ends_with_3_and_the_command_that_goes_on() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_saves_a_manifest_and_waits_at_once_waits_for_what_was_saved() {
+    let name = "gate-pull";
+    let app = demo_image(name, "v1", &[]);
+    demo_image(name, "v2", &[("HEALTH_LIES", "unwell")]);
+    demo_image(name, "v3", &[("HEALTH_LIES", "unwell")]);
+    let host = Host::start().await;
+    let manifest = Manifest::new(name, &app, "v1", 22_563).startup(2).deadlines("{ start: 1s }");
+    host.write("pull.yaml", &manifest.yaml());
+    let said = yes(&host, &["wait", name]).await;
+    assert!(said.contains("v1 serves all"), "a name that the daemon had not seen yet: {said}");
+    for (verb, version) in [("wait", "v2"), ("follow", "v3")] {
+        host.write("pull.yaml", &manifest.clone().version(version).yaml());
+        let (code, out, err) = host.cli(&[verb, name, "--timeout", "60s"]).await;
+        assert_eq!(code, 1, "{verb}: {version} is never healthy\n{out}{err}");
+        assert_eq!(host.cli(&["wait", name]).await.0, 1, "it is still what the manifest asks for");
+        host.write("pull.yaml", &manifest.yaml());
+        yes(&host, &["wait", name]).await;
+    }
+}

@@ -102,6 +102,14 @@ impl Client {
         self.get(&format!("/v1/rollouts/{name}")).await
     }
 
+    /// One rollout, after the daemon has read the manifests once more: what was saved before this call is in it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with 404 and the known names; no daemon.
+    pub async fn fresh_report(&self, name: &RolloutName) -> Result<Report> {
+        self.get(&format!("/v1/rollouts/{name}?fresh=true")).await
+    }
+
     /// History above `after`; with 0 the newest `limit` lines. `None`: of all rollouts.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ pub trait Control: Send + Sync + 'static {
     /// The journal cannot be read: why.
     async fn events(&self, name: Option<&RolloutName>, after: u64, limit: usize) -> Result<Vec<EventLine>, String>;
 
+    /// Reads the manifests and plans this rollout, so that a report tells of what was saved before this call. Bounded.
+    async fn catch_up(&self, _name: &RolloutName) {}
+
     /// Changes its value whenever a report or the history may have changed; wakes followers.
     fn changes(&self) -> watch::Receiver<u64>;
 

@@ -154,7 +154,22 @@ async fn status(State(api): State<Api>) -> Response {
     axum::Json(api.control.status().await).into_response()
 }
 
-async fn report(State(api): State<Api>, Path(name): Path<String>) -> Answered<Response> {
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReportQuery {
+    /// Who saves a manifest and asks at once means what was saved.
+    fresh: bool,
+}
+
+async fn report(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    query: Result<Query<ReportQuery>, QueryRejection>,
+) -> Answered<Response> {
+    let Query(ReportQuery { fresh }) = query?;
+    if let (true, Ok(name)) = (fresh, name.parse()) {
+        api.control.catch_up(&name).await;
+    }
     let name = api.known(&name).await?;
     match api.control.report(&name).await {
         Some(report) => Ok(axum::Json(report).into_response()),

@@ -117,7 +117,7 @@ impl Turn<'_> {
             Verb::Abort => self.abort(command, did),
             Verb::Rollback if self.can_abort() => self.abort(command, did),
             Verb::Undo | Verb::Rollback => self.undo(command, did),
-            Verb::Retry => self.retry(),
+            Verb::Retry => self.retry(did),
             Verb::Restart => self.restart(did),
             Verb::Traffic { weight } => self.traffic(command, *weight),
             Verb::Delete => {
@@ -320,21 +320,20 @@ impl Turn<'_> {
         Ok(format!("{version} gets all traffic as soon as it is healthy"))
     }
 
-    fn retry(&mut self) -> Reply {
+    fn retry(&mut self, did: &mut Option<Did>) -> Reply {
         let Some(manifest) = self.memory.manifest.clone() else { return Err("there is no manifest".to_owned()) };
         let deleted = self.memory.deletion.as_ref().is_some_and(|d| d.done.is_some());
-        if deleted {
-            self.memory.deletion = None;
-        }
-        if !self.is_blocked(&manifest) {
-            return Ok(if deleted {
-                "it starts again".to_owned()
-            } else {
-                format!("{} is not blocked", manifest.version)
-            });
+        if !deleted && !self.is_blocked(&manifest) {
+            return Ok(format!("{} is not blocked", manifest.version));
         }
         self.memory.blocked.retain(|b| !b.is_asked_by(&manifest));
+        // Also for the files of a deleted one, which went with it.
         self.actions.push(Action::ResolveAgain);
+        if deleted {
+            self.memory.deletion = None;
+            *did = Some(Did::Move);
+            return Ok("it starts again".to_owned());
+        }
         Ok(format!("{} is tried again from its first stage", manifest.version))
     }
 

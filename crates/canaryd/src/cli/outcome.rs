@@ -43,10 +43,14 @@ impl Asked {
         if moves(report) {
             return None;
         }
+        if self.version.is_none() && self.revision.is_none() && is_blocked(report) {
+            return Some(Exit::No);
+        }
         let production = report.production.as_ref()?;
         match (&self.version, &self.revision) {
             (Some(version), _) => (&production.version == version).then_some(Exit::Yes),
-            (None, None) => Some(report.outcome.as_ref().map_or(Exit::Yes, |end| code(end.outcome))),
+            // What the manifest asks for is in production, however another version ended before.
+            (None, None) => Some(Exit::Yes),
             (None, Some(revision)) => (&production.revision == revision).then_some(Exit::Yes),
         }
     }
@@ -94,6 +98,13 @@ impl Asked {
         moves(report)
             && self.revision.is_some()
             && report.canary.as_ref().map(|c| &c.revision) == self.revision.as_ref()
+    }
+}
+
+fn is_blocked(report: &Report) -> bool {
+    match &report.unmet {
+        Some(Unmet::Blocked { .. }) => true,
+        Some(Unmet::Ignored { .. }) | None => false,
     }
 }
 

@@ -18,6 +18,8 @@ use super::bells::lock;
 use super::house::{Cell, House};
 use super::rollouts::{DISK_PATIENCE, SLOW_DISK, in_full, severity_of};
 
+/// How long a follower waits for what was just saved to be read.
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// A plan follows a command within milliseconds; longer means that something is wrong.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -59,6 +61,17 @@ impl Control for Desk {
         let filter = EventFilter { name: name.map(ToString::to_string), after_seq: after, limit, newest: after == 0 };
         let events = self.0.journal.events(filter).await.map_err(|e| e.to_string())?;
         Ok(events.into_iter().filter_map(line_of).collect())
+    }
+
+    async fn catch_up(&self, name: &RolloutName) {
+        let rounds = async {
+            self.0.manifests.full_round().await;
+            if let Some(cell) = self.0.cell(name) {
+                cell.bell.full_round().await;
+            }
+        };
+        // Late by a slow disk: what is known is told.
+        let _ = tokio::time::timeout(CATCH_UP, rounds).await;
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

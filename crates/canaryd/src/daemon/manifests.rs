@@ -29,8 +29,10 @@ pub(crate) async fn run(house: Arc<House>, source: DirectorySource, mut wakes: m
             () = house.manifests.rung() => {}
             () = tokio::time::sleep(SOON), if is_open(&house) => {}
         }
+        let round = house.manifests.begin();
         look(&house, &source).await;
         tell_problems(&house, &mut told);
+        house.manifests.end(round);
     }
 }
 

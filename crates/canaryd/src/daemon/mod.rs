@@ -185,8 +185,10 @@ async fn recall(house: &Arc<House>) -> Result<()> {
             // What was deleted before stays so: looking at its manifest for the last time starts nothing.
             wish.gone = gone.map(|since| (since, true));
             if let Some(kept) = kept {
+                // Killed between a deletion and the files of a new beginning: they are read and kept once more.
+                let is_kept = house.store.revision(&cell.name, &kept.rollout.revision).is_some();
+                wish.key = if is_kept { kept.key } else { String::new() };
                 wish.rollout = Some(Arc::new(kept.rollout));
-                wish.key = kept.key;
             }
         }
         start_cell(house, &cell);

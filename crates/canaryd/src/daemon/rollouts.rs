@@ -31,7 +31,9 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
     let mut seen = house.observer.subscribe();
     let mut gateway = cell.gateway.subscribe();
     loop {
+        let round = cell.bell.begin();
         let wake = reconcile(&house, &cell).await;
+        cell.bell.end(round);
         if cell.stop.is_cancelled() {
             return;
         }

@@ -30,7 +30,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(3);
 /// `canaryd follow`.
 pub(crate) async fn follow(args: FollowArgs, common: &Common) -> Result<Exit, Failure> {
     let client = daemon(common).await?;
-    let report = Box::new(client.report(&args.name).await?);
+    let report = Box::new(client.fresh_report(&args.name).await?);
     let host = client.status().await?.host;
     let style = Style::of(common);
     if !words::moves(&report) {

@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// `canaryd wait`.
 pub(crate) async fn wait(args: WaitArgs, common: &Common) -> Result<Exit, Failure> {
-    daemon(common).await?.report(&args.name).await?;
+    daemon(common).await?.fresh_report(&args.name).await?;
     let asked = Asked { version: args.version.clone(), ..Asked::default() };
     until_ended(&args, asked, common).await
 }
