@@ -183,6 +183,26 @@ async fn rollback_offline_tells_a_daemon_that_runs() {
     expect_users_unharmed(&scene);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rollback_offline_before_the_first_request_is_an_abort_when_the_daemon_runs_again() {
+    let mut scene = Scene::begin("abort-early", |m| quarter(m).startup(60)).await;
+    scene.release("v2", &[("STARTUP_MS", "8000")]);
+    scene.until("it starts", |r| r.phase == "starting" && !scene.canaries().is_empty()).await;
+    scene.host.kill().await;
+    let state = scene.host.state();
+    let (code, said, why) =
+        scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await;
+    assert!(code == 1 && why.contains("it is aborted when the daemon runs"), "{said}{why}");
+    scene.host.run().await;
+    let ended = scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
+    assert!(ended.reason.contains("offline"), "{}", ended.reason);
+    scene.expect_it_stays_off().await;
+    // The word is for one version only.
+    scene.release("v3", &[]);
+    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    expect_users_unharmed(&scene);
+}
+
 /// At 100 %, seconds before the lane swap, and the daemon cannot be told: it has to see it in the access log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_was_not_told_of_rollback_offline_notices_and_does_not_promote() {

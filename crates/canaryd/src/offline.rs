@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use canaryd_gateway::{GenerationId, Intent, container::CONF_DIR};
 use canaryd_link::{Link, LinkError, Ops, Owner};
 use canaryd_rollout::{RolloutName, Weight};
+use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Lowers the canary of `name` to 0 % and says what was done.
@@ -23,7 +24,9 @@ pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode>
     }
     let link = Link::open(&dir, owner(), Ops::new(SocketAddr::from(([127, 0, 0, 1], 0)), String::new()))?;
     let current = link.current().context("the gateway has no configuration yet: nobody gets a canary")?;
-    refuse_without_canary(&dir, name, current)?;
+    if !current.is_twin() && is_without_canary(&dir, current) {
+        return Err(refuse(&dir, name));
+    }
     match link.swap_to_twin() {
         Ok(Some(twin)) => say(&format!("{name}: the all-production configuration {twin} is in place")),
         Ok(None) => say(&format!("{name}: the all-production configuration {current} was in place already")),
@@ -54,20 +57,35 @@ fn say(text: &str) {
     anstream::println!("{text}");
 }
 
-/// After a lane swap there is no canary: going back then needs containers, and so the daemon.
-fn refuse_without_canary(dir: &Path, name: &RolloutName, current: GenerationId) -> Result<()> {
-    if current.is_twin() {
-        return Ok(());
-    }
+/// After a lane swap there is no canary: going back then needs containers, and so the daemon. Nor is there one before the
+/// first request; then the daemon would raise it when it runs again, and finds a word not to.
+fn refuse(dir: &Path, name: &RolloutName) -> anyhow::Error {
+    let prepared = match fs::write(dir.join(WORD), "") {
+        Ok(()) => "If one is being prepared, it is aborted when the daemon runs again".to_owned(),
+        Err(error) => format!(
+            "If one is being prepared, the daemon goes on with it when it runs again (no word could be left: {error})"
+        ),
+    };
+    anyhow!(
+        "{name} has no canary with traffic: nothing to take off. {prepared}. To leave a promoted version, start the daemon and use: canaryd undo {name}"
+    )
+}
+
+/// A file in the gateway's directory: what is on trial is to be aborted.
+const WORD: &str = "rollback";
+
+/// Takes the word away; returns whether it is about what is on its way since then.
+pub(crate) fn take_word(dir: &Path, on_its_way: Option<Timestamp>) -> bool {
+    let path = dir.join(WORD);
+    let left = fs::metadata(&path).and_then(|found| found.modified()).ok().and_then(|at| Timestamp::try_from(at).ok());
+    let _ = fs::remove_file(&path);
+    left.zip(on_its_way).is_some_and(|(left, since)| left >= since)
+}
+
+fn is_without_canary(dir: &Path, current: GenerationId) -> bool {
     let path = dir.join("intents").join(format!("{current}.json"));
-    let Ok(text) = fs::read(&path) else { return Ok(()) };
-    let Ok(intent) = serde_json::from_slice::<Intent>(&text) else { return Ok(()) };
-    if intent.traffic.canary() == Weight::ZERO {
-        bail!(
-            "{name} has no canary with traffic: nothing to take off. To leave a promoted version, start the daemon and use: canaryd undo {name}"
-        );
-    }
-    Ok(())
+    let intent = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Intent>(&text).ok());
+    intent.is_some_and(|intent| intent.traffic.canary() == Weight::ZERO)
 }
 
 fn owner() -> Owner {

@@ -77,8 +77,9 @@ impl Turn<'_> {
         if !self.world.gateway.lowered_offline {
             return None;
         }
-        let weighty = self.trial().is_some_and(|t| t.weight > Weight::ZERO) && !self.is_reverting();
-        if weighty {
+        let is_meant = self.trial().is_some_and(|t| t.is_canary() || t.weight > Weight::ZERO);
+        let is_prepared = matches!(self.memory.phase, Phase::Preflight { .. });
+        if is_prepared || (is_meant && !self.is_reverting()) {
             return Some(self.take_off(Outcome::Aborted, "rolled back offline", None, Some("offline".to_owned())));
         }
         let swapped = self.memory.phase == Phase::Promoting { swapped: true } && self.memory.trial.is_none();

@@ -6,6 +6,7 @@ use canaryd_rollout::Rollout;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::memory::Memory;
+use crate::phase::Phase;
 
 /// The way that a manifest would go if it were committed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,21 @@ impl Memory {
     #[must_use]
     pub fn on_trial(&self) -> Option<&str> {
         self.trial.as_ref().map(|t| t.release.version.as_str())
+    }
+
+    /// Since when a version is on trial or being prepared for one.
+    #[must_use]
+    pub fn on_its_way_since(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Preflight { since, .. } => Some(since),
+            Phase::Idle
+            | Phase::Installing
+            | Phase::Starting
+            | Phase::Observing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Promoting { .. }
+            | Phase::Reverting { .. } => self.trial.as_ref().map(|t| t.begun),
+        }
     }
 
     /// Whether the way back to the previous version is still open (`rollbackWindow`).

@@ -41,16 +41,22 @@ pub(crate) async fn rollback(args: RollbackArgs, common: &Common) -> Result<Exit
         return send(Asked { name: args.name, verb: Verb::Rollback, how: args.how }, common).await;
     }
     let state = args.state.clone().unwrap_or_else(|| Surroundings::find().state_dir());
-    crate::offline::rollback(&args.name, &state).map_err(|e| Failure::new(Exit::No, format!("{e:#}")))?;
+    let done = crate::offline::rollback(&args.name, &state);
     let name = &args.name;
     let told = tokio::time::timeout(EAR, tell_daemon(&args, &state, common)).await;
-    put(&match told.ok().flatten() {
-        Some(answer) => format!("{name}: the daemon knows: {}\n", answer.message),
-        None => {
-            format!("{name}: the daemon was not there to be told; it records this as an abort when it runs again\n")
+    match (told.ok().flatten(), done) {
+        (Some(answer), done) => {
+            put(&format!("{name}: the daemon knows: {}\n", answer.message));
+            Ok(if answer.accepted || done.is_ok() { Exit::Yes } else { Exit::No })
         }
-    });
-    Ok(Exit::Yes)
+        (None, Ok(_)) => {
+            put(&format!(
+                "{name}: the daemon was not there to be told; it records this as an abort when it runs again\n"
+            ));
+            Ok(Exit::Yes)
+        }
+        (None, Err(e)) => Err(Failure::new(Exit::No, format!("{e:#}"))),
+    }
 }
 
 /// How long an offline rollback, which is done, waits for the daemon to hear of it.

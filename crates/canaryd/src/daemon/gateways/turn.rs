@@ -10,6 +10,7 @@ use canaryd_gateway::container::Ports;
 use canaryd_gateway::{GenerationId, Intent, NginxVersion, Settings};
 use canaryd_link::Ops;
 use canaryd_planner::{GatewayView, Live};
+use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
 use super::container::Running;
@@ -60,10 +61,11 @@ impl Gateway {
         let owner = Some(house.config.instance.as_str()).filter(|_| !house.config.dry_run);
         let secrets = secrets(&dir, owner)?;
         let link = link(&dir, &secrets, None)?;
-        let (asked, without_canary) = {
+        let (asked, without_canary, on_its_way) = {
             let memory = cell.memory.lock().await;
-            (memory.asked().cloned(), memory.last_without_canary())
+            (memory.asked().cloned(), memory.last_without_canary(), memory.on_its_way_since())
         };
+        let seq = asked.as_ref().map_or(0, |asked| asked.seq);
         let mut gateway = Self {
             house: Arc::clone(house),
             cell: Arc::clone(cell),
@@ -84,6 +86,11 @@ impl Gateway {
             removed: false,
         };
         gateway.recover(link.current(), asked.as_ref(), without_canary);
+        // Taken once: a version of later has nothing to do with it.
+        if !house.config.dry_run && crate::offline::take_word(&gateway.dir, on_its_way) {
+            gateway.lowered_offline = true;
+            gateway.hold(seq);
+        }
         if gateway.live.is_some() {
             // Workers of before may still be leaving.
             gateway.note_reload();
@@ -162,6 +169,8 @@ impl Gateway {
         if self.is_held(wanted) {
             return Ok(());
         }
+        // The planner knows, and wants nothing for a canary: what comes later is another matter.
+        self.lowered_offline &= wanted.traffic.canary() > Weight::ZERO;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         let ensured = self.ensure_container(&rollout, wanted).await;
         find_route(&self.house, &rollout, Ports::of(&self.settings(&rollout, wanted)).ops).await;
