@@ -261,6 +261,7 @@ impl Turn<'_> {
                 None
             }
             Desired::Gone { confirmed: true, .. } => {
+                self.refuse_commands();
                 if self.memory.kept.is_empty() && self.memory.given_up.is_empty() {
                     self.memory = crate::memory::Memory::default();
                 }
@@ -268,6 +269,7 @@ impl Turn<'_> {
             }
             // It may come back in a moment (a checkout, a file being moved), and must not start again by that.
             Desired::Gone { since, confirmed: false } => {
+                self.refuse_commands();
                 self.wait_for_absence(*since);
                 Some(Did::Delete)
             }
