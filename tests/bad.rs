@@ -218,3 +218,25 @@ fn log_of(scene: &Scene) -> PathBuf {
     let files = std::fs::read_dir(&scene.bundles()[0]).unwrap().map(|entry| entry.unwrap().path());
     files.into_iter().find(|path| path.extension().is_some_and(|e| e == "log")).expect("a log")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snippets_that_nginx_refuses_hold_up_no_abort_and_are_tried_ever_more_rarely_after_it() {
+    let mut scene = Scene::begin("bad-snippet", quarter).await;
+    scene.release("v2", &[]);
+    scene.until("it gets a quarter", gets_a_quarter).await;
+    let good = scene.manifest.clone();
+    scene.apply(good.clone().gateway("snippets: { location: \"proxy_buffring off;\" }"));
+    scene.until("it is refused", |r| format!("{r:?}").contains("proxy_buffring")).await;
+    scene.host.run_cli(&["abort", &scene.name]).await;
+    scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
+    let newest = || scene.host.generations(&scene.name).last().map_or(0, |g| g.id.n());
+    let before = newest();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let made = newest() - before;
+    assert!(made <= 8, "{made} configurations in 10 s\n{}", scene.host.log());
+    assert!(scene.host.generations(&scene.name).len() <= 21);
+    // Mended, it is taken over at once, whatever the pause was.
+    scene.apply(good.gateway("snippets: { location: \"add_header X-Mine yes;\" }"));
+    scene.until("it is as asked", |r| !format!("{r:?}").contains("proxy_buffring")).await;
+    expect_no_get_failed(&scene);
+}

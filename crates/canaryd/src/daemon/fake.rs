@@ -61,6 +61,8 @@ pub(super) struct FakeNginx {
     pub(super) hups: Mutex<u32>,
     /// What it took over, oldest first.
     pub(super) loaded: Mutex<Vec<String>>,
+    /// Files that it was to test, and refused: it refuses all while this is `Some`.
+    pub(super) refused: Mutex<Option<Vec<String>>>,
     live: Arc<Mutex<String>>,
 }
 
@@ -137,7 +139,12 @@ impl Engine for FakeEngine {
     async fn remove_set(&self, _: &RolloutName, _: &SetId, _: Duration) -> Result<()> {
         away()
     }
-    async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecResult> {
+    async fn exec(&self, _: &str, command: &[String], _: Duration) -> Result<ExecResult> {
+        let conf = command.iter().find(|word| word.ends_with("nginx.conf"));
+        if let (Some(conf), Some(refused)) = (conf, &mut *lock(&self.nginx.refused)) {
+            refused.push(conf.clone());
+            return Ok(ExecResult { code: 1, output: format!("unknown directive \"x\" in {conf}:88") });
+        }
         Ok(ExecResult { code: 0, output: "nginx version: nginx/1.30.4".to_owned() })
     }
     fn logs(&self, container: &str, _: LogOptions) -> BoxStream<'static, Result<LogLine>> {

@@ -88,6 +88,10 @@ impl Gateway {
         keep_intent(&self.dir, generation, wanted)?;
         self.attempt = Some(wanted.clone());
         let proven = link.apply(&whole, &lowered, &master, test).await;
+        // Those that were refused take as much room as those that were live.
+        if link.sweep(GENERATIONS).is_ok() {
+            sweep_intents(&self.dir);
+        }
         let nobody_served = self.live.as_ref().is_none_or(|live| live.intent.traffic == Traffic::Nobody);
         if proven.is_ok() && nobody_served {
             // Said to serve, it must answer no new connection with 503 any more.
@@ -103,9 +107,6 @@ impl Gateway {
             Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
         self.rendered_from = Some(settings);
         self.note_reload();
-        if link.sweep(GENERATIONS).is_ok() {
-            sweep_intents(&self.dir);
-        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The reconcile of one gateway: takes the newest intent of its rollout, makes it live, and reports what is proven.
 //! Lowerings go first and wait for nothing; everything else follows.
 
+mod attempts;
 mod container;
 mod disk;
 mod drift;
@@ -28,6 +29,7 @@ use super::bells::{Bell, lock};
 use super::house::{Cell, House};
 use crate::cli::ReachChoice;
 
+use attempts::{Facts, news, same_problem};
 pub(crate) use disk::{intent_of, is_of, ops_token};
 use turn::Gateway;
 
@@ -75,16 +77,25 @@ impl Default for GatewayPort {
 impl GatewayPort {
     /// Asks for this traffic; the newest wish wins.
     pub(crate) fn ask(&self, intent: Intent) {
-        self.wanted.send_replace(Wanted::Serve(intent));
+        self.want(Wanted::Serve(intent));
     }
     /// Asks for the gateway's end.
     pub(crate) fn remove(&self) {
-        self.wanted.send_replace(Wanted::Removed);
+        self.want(Wanted::Removed);
     }
     /// Ends the loop; returns when it is over, so that another rollout may have the name.
     pub(crate) async fn leave(&self) {
-        self.wanted.send_replace(Wanted::Forgotten);
+        self.want(Wanted::Forgotten);
         self.over.cancelled().await;
+    }
+    /// The same wish said again is no news: it is said with every plan until it is live, and must not end the pause after
+    /// a failure.
+    fn want(&self, newer: Wanted) {
+        self.wanted.send_if_modified(|held| {
+            let is_news = *held != newer;
+            *held = newer;
+            is_news
+        });
     }
     /// The manifest changed: its limits, snippets and headers reach the gateway now, also when the traffic stays.
     pub(crate) fn look_again(&self) {
@@ -150,7 +161,7 @@ fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
     a.live == b.live
         && a.old_workers == b.old_workers
         && a.lowered_offline == b.lowered_offline
-        && a.problem == b.problem
+        && same_problem(a.problem.as_deref(), b.problem.as_deref())
 }
 
 /// Reconciles the gateway of one rollout until the rollout is gone or the daemon stops.
@@ -178,11 +189,12 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: Cancellation
         };
         failures = if cell.gateway.view().problem.is_some() { failures + 1 } else { 0 };
         let wake = wake.max(pause_after(failures));
+        let known = (failures > 0).then(|| Facts::of(&seen.borrow_and_update()));
         tokio::select! {
             () = cell.stop.cancelled() => return,
             Ok(()) = wanted.changed() => {}
             () = cell.gateway.bell.rung() => {}
-            Ok(()) = seen.changed() => {}
+            () = news(&mut seen, known) => {}
             () = tokio::time::sleep(wake) => {}
         }
     }
@@ -260,8 +272,8 @@ async fn urgent(mut wanted: watch::Receiver<Wanted>, goal: &Wanted) {
     }
 }
 
-/// How long is waited after so many failures in a row: a registry or a taken port is not asked twice a second. A new wish or
-/// news of the engine ends the wait.
+/// How long is waited after so many failures in a row: a registry or a taken port is not asked twice a second. A new wish, a
+/// changed manifest or news of a gateway's container ends the wait.
 fn pause_after(failures: u32) -> Duration {
     match failures {
         0 => Duration::ZERO,

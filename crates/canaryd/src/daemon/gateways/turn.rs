@@ -13,6 +13,7 @@ use canaryd_planner::{GatewayView, Live};
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
+use super::attempts::same_problem;
 use super::container::Running;
 use super::disk::{Secrets, intent_of, secrets};
 use super::lowering::{is_against, lowered};
@@ -132,7 +133,7 @@ impl Gateway {
             Wanted::Serve(intent) => self.serve(&intent).await,
         };
         let before = std::mem::replace(&mut self.problem, outcome.err().map(|error| format!("{error:#}")));
-        if let Some(problem) = self.problem.as_ref().filter(|p| Some(*p) != before.as_ref()) {
+        if let Some(problem) = self.problem.as_deref().filter(|p| !same_problem(Some(p), before.as_deref())) {
             tracing::warn!(rollout = %self.cell.name, problem, "the gateway is not as asked yet");
         }
         self.publish();

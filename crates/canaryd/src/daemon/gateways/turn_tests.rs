@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use canaryd_gateway::{Endpoint, GenerationId, Intent, Lane, Traffic, render, twin};
 use canaryd_rollout::{SetId, Weight};
+use tokio_util::sync::CancellationToken;
 
 use super::Wanted;
 use super::disk::keep_intent;
@@ -13,7 +15,7 @@ use super::lowering::is_against;
 use super::running::link;
 use super::turn::Gateway;
 use crate::daemon::bells::lock;
-use crate::daemon::fake::{Hup, Site, gateway, rollout};
+use crate::daemon::fake::{Hup, Site, gateway, rollout, until};
 use crate::daemon::house::Cell;
 
 fn intent(seq: u64, canary: Weight) -> Intent {
@@ -101,6 +103,42 @@ async fn a_raise_that_failed_and_was_put_back_needs_no_lowering() {
     let loaded = lock(&site.engine.nginx.loaded).clone();
     assert!(loaded.iter().all(|generation| !generation.ends_with('t')), "{loaded:?}");
     assert_eq!(gateway.live.as_ref().map(|live| live.intent.seq), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_configuration_that_is_asked_for_with_every_plan_is_tried_ever_more_rarely_and_swept() {
+    let site = Site::new().await;
+    let cell = prepared(&site, &intent(1, Weight::ZERO)).await;
+    let dir = site.house.store.gateway_dir(&cell.name);
+    let ops_port = Some(site.engine.nginx.start(dir.clone()).await);
+    lock(&site.engine.gateways).push(canaryd_engine::ObservedGateway { ops_port, ..gateway("shop") });
+    site.look().await;
+    *lock(&site.engine.nginx.refused) = Some(Vec::new());
+    cell.gateway.ask(intent(2, quarter()));
+    let run = tokio::spawn(super::run(Arc::clone(&site.house), Arc::clone(&cell), CancellationToken::new()));
+    // As the rollout's loop does: each news, of whatever container, makes a plan, which asks once more.
+    let deadline = Instant::now() + Duration::from_millis(3_000);
+    while Instant::now() < deadline {
+        site.look().await;
+        cell.gateway.ask(intent(2, quarter()));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let tried = lock(&site.engine.nginx.refused).clone().unwrap().len();
+    // At 0, 0.5 and 1.5 s; each tries a generation and its twin.
+    assert!((2..=6).contains(&tried), "{tried}");
+    assert!(cell.gateway.view().problem.unwrap().contains("unknown directive"));
+    for n in 0..30 {
+        // A wish that is new each time ends the pause each time.
+        let before = lock(&site.engine.nginx.refused).clone().unwrap().len();
+        cell.gateway.ask(intent(3 + n, quarter()));
+        until("it is tried", async || lock(&site.engine.nginx.refused).clone().unwrap().len() > before).await;
+    }
+    cell.stop.cancel();
+    run.await.unwrap();
+    for (what, most) in [("conf/generations", 42), ("intents", 21)] {
+        let there = std::fs::read_dir(dir.join(what)).unwrap().count();
+        assert!(there <= most + 2, "{there} in {what}");
+    }
 }
 
 /// What the journal wants, if the twin of intent 7 is live and nobody asked for a lowering since intent 4.

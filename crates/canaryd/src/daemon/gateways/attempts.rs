@@ -1,0 +1,68 @@
+//! What is news to a gateway that could not be made as asked: only that ends the pause before the next attempt.
+
+use canaryd_engine::{ObservedGateway, RunState};
+use canaryd_gateway::GenerationId;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::daemon::observer::Seen;
+
+/// What of an observation may make the next attempt end otherwise than the last: the gateways' containers (another one may
+/// have had the port), and whether the engine answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    answers: bool,
+    gateways: Vec<(String, RunState, Option<Timestamp>, bool)>,
+}
+
+impl Facts {
+    pub(super) fn of(seen: &Seen) -> Self {
+        let fact = |g: &ObservedGateway| (g.id.clone(), g.state, g.started_at, g.unseen.is_some());
+        let mut gateways: Vec<_> = seen.observation.iter().flat_map(|o| &o.gateways).map(fact).collect();
+        gateways.sort_by(|a, b| a.0.cmp(&b.0));
+        Self { answers: seen.unreachable.is_none(), gateways }
+    }
+}
+
+/// Ends with the next look; after a failure only with one that shows other facts than are known: containers of all kinds
+/// come and go, and the next attempt would end as the last did.
+pub(super) async fn news(seen: &mut watch::Receiver<Seen>, known: Option<Facts>) {
+    loop {
+        if seen.changed().await.is_err() {
+            // Nobody will look any more.
+            std::future::pending::<()>().await;
+        }
+        let now = Facts::of(&seen.borrow_and_update());
+        if known.as_ref() != Some(&now) {
+            return;
+        }
+    }
+}
+
+/// Whether two problems differ only in the number of the generation: each attempt has a new one, and that is no news.
+pub(super) fn same_problem(a: Option<&str>, b: Option<&str>) -> bool {
+    a.map(without_numbers) == b.map(without_numbers)
+}
+
+fn without_numbers(problem: &str) -> Vec<&str> {
+    let words = problem.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    words.map(|word| if word.parse::<GenerationId>().is_ok() { "" } else { word }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_refusal_of_the_next_generation_is_no_news_and_another_line_is() {
+        let refused = |generation: &str, line: u32| {
+            format!(
+                "NGINX refuses generation {generation}: unknown directive \"x\" in /conf/generations/{generation}/nginx.conf:{line}"
+            )
+        };
+        let (first, next, twin) = (refused("3.7", 88), refused("3.8", 88), refused("3.9t", 88));
+        assert!(same_problem(Some(&first), Some(&next)) && same_problem(Some(&first), Some(&twin)));
+        assert!(!same_problem(Some(&first), Some(&refused("3.8", 89))));
+        assert!(!same_problem(Some(&first), None) && same_problem(None, None));
+    }
+}
