@@ -8,6 +8,7 @@ use crate::action::Action;
 use crate::capacity::grace;
 use crate::crew::Wish;
 use crate::memory::Retired;
+use crate::report::Severity;
 use crate::turn::{Turn, occupies};
 
 impl Turn<'_> {
@@ -105,13 +106,25 @@ impl Turn<'_> {
         self.actions.extend(keep.chain(forget));
     }
 
-    /// At most one failed set is kept for a look.
+    /// At most one failed version is kept for a look, and the latest is it: each holds as much memory and disk as it did.
     pub(crate) fn retire(&mut self, retired: Retired) {
+        let mut given_up = Vec::new();
         if retired.until.is_some() {
             for kept in &mut self.memory.retired {
+                if kept.until.is_some_and(|until| until > self.now) {
+                    given_up.push(kept.release.version.clone());
+                }
                 kept.until = kept.until.map(|_| self.now);
             }
         }
+        let latest = retired.release.version.clone();
         self.memory.retired.push(retired);
+        for version in given_up {
+            let message = format!(
+                "the stopped containers of {version} are removed before keepFailed is over: only those of the latest \
+                 failed version are kept, now {latest}; what {version} said stays in failures/"
+            );
+            self.tell(Severity::Info, "let-go", message);
+        }
     }
 }

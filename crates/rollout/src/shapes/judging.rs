@@ -157,8 +157,13 @@ pub(crate) const PROMOTION: Shape = Shape {
     groups: &[&[
         Field::new("keepPrevious", Kind::Duration, "1h", "How long the previous app keeps running without traffic.")
             .default("1h"),
-        Field::new("keepFailed", Kind::Duration, "1h", "How long a failed version is kept, stopped, for inspection.")
-            .default("1h"),
+        Field::new(
+            "keepFailed",
+            Kind::Duration,
+            "1h",
+            "How long a failed version is kept, stopped, for inspection; at most until the next one fails.",
+        )
+        .default("1h"),
         Field::new(
             "rollbackWindow",
             Kind::Duration,
