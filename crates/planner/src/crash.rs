@@ -1,7 +1,7 @@
 //! Exits and illness of what is on trial. An exit takes the lane to 0 % at once, whatever the cause; who is to blame is
 //! decided when it can be known. An unhealthy production is never a reason to blame or to raise the canary.
 
-use canaryd_rollout::{ComponentName, Weight};
+use canaryd_rollout::{ComponentName, Weight, fmt};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::crew::{Crew, Member};
@@ -88,9 +88,14 @@ impl Turn<'_> {
     }
 
     fn blame(&mut self, news: &News) -> Did {
-        let what = describe(news);
+        let what = describe(news, self.memory_limit(news));
         let reason = if self.is_serving() { what } else { format!("{what}, before it was healthy") };
         self.take_off(Outcome::Reverted, &reason, None, None)
+    }
+
+    /// How many bytes the container may have at most.
+    fn memory_limit(&self, news: &News) -> Option<u64> {
+        self.trial()?.release.component(&news.component)?.container.resources.memory
     }
 
     fn exits_of(&self, news: &News) -> u32 {
@@ -111,7 +116,7 @@ impl Turn<'_> {
             component: news.component.clone(),
             ordinal: news.ordinal,
             at: news.exit.at,
-            what: describe(news),
+            what: describe(news, self.memory_limit(news)),
             held,
         };
         self.hold(crash);
@@ -323,7 +328,11 @@ impl Turn<'_> {
     }
 }
 
-fn describe(news: &News) -> String {
+/// The kernel's SIGKILL, as a shell tells it. Where nobody sent one, a memory limit is the likeliest reason: Docker does not
+/// always hear of it (cgroup v1, or a process inside that is not the first).
+const KILLED: i64 = 137;
+
+fn describe(news: &News, memory_limit: Option<u64>) -> String {
     let News { component, ordinal, exit } = news;
     let who = match exit.cause {
         ExitCause::Itself => "",
@@ -335,10 +344,42 @@ fn describe(news: &News) -> String {
     if exit.oom {
         return format!("{component} {ordinal} was killed for memory at {}", clock(exit.at));
     }
+    if let (KILLED, ExitCause::Itself, Some(limit)) = (exit.code, exit.cause, memory_limit) {
+        let limit = fmt::bytes(limit);
+        return format!(
+            "{component} {ordinal} was killed (exit code {KILLED}) at {}, probably for memory: its limit is {limit}",
+            clock(exit.at)
+        );
+    }
     format!("{component} {ordinal} ended with exit code {} at {}{who}", exit.code, clock(exit.at))
 }
 
 /// Time of day, UTC, for sentences.
 pub(crate) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_killed_under_a_memory_limit_is_called_so_and_nothing_else_is() {
+        let said = |code, cause, limit| {
+            let exit = Exit { at: Timestamp::UNIX_EPOCH, code, oom: false, cause };
+            describe(&News { component: ComponentName::app(), ordinal: 1, exit }, limit)
+        };
+        let limit = Some(64 << 20);
+        let killed = said(KILLED, ExitCause::Itself, limit);
+        assert!(killed.ends_with("00:00:00 UTC, probably for memory: its limit is 64 MiB"), "{killed}");
+        let others = [
+            said(KILLED, ExitCause::Itself, None),
+            said(KILLED, ExitCause::Somebody, limit),
+            said(1, ExitCause::Itself, limit),
+        ];
+        assert!(
+            others.iter().all(|said| said.contains("ended with exit code") && !said.contains("memory")),
+            "{others:?}"
+        );
+    }
 }

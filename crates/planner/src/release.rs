@@ -1,6 +1,6 @@
 //! One version as the planner remembers it: without create bodies, hence without anything that may be secret.
 
-use canaryd_rollout::{Component, ComponentName, Container, Health, Probe, RevisionId, Rollout, Snippets};
+use canaryd_rollout::{Component, ComponentName, Container, Health, Probe, Resources, RevisionId, Rollout, Snippets};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,9 @@ pub(crate) fn unresolved(rollout: &Rollout) -> bool {
 /// A command or path that proves health may carry a token, and nothing here asks for it.
 fn bare_component(component: &Component) -> Component {
     let health = Health { probe: Probe::None, ..component.health.clone() };
-    Component { container: Container::default(), health, ..component.clone() }
+    // The limit explains an end, and is nobody's secret.
+    let resources = Resources { memory: component.container.resources.memory, ..Resources::default() };
+    Component { container: Container { resources, ..Container::default() }, health, ..component.clone() }
 }
 
 /// The manifest without anything that may be secret.

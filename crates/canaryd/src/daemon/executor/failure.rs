@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use canaryd_engine::{LogOptions, ObservedContainer};
+use canaryd_engine::{ExitCause, LogOptions, ObservedContainer};
 use canaryd_journal::EventFilter;
 use canaryd_rollout::{RevisionId, SetId};
 use futures::StreamExt;
@@ -94,10 +94,20 @@ fn report(cell: &Cell, reason: &str, containers: &[ObservedContainer]) -> String
         let _ = writeln!(text, "- {} ({}), image {}, {:?}", c.name, c.id, c.image_id, c.state);
         for exit in &c.exits {
             let memory = if exit.oom { ", out of memory" } else { "" };
-            let _ = writeln!(text, "  - exit {} at {}{memory}: {:?}", exit.code, exit.at, exit.cause);
+            let _ = writeln!(text, "  - exit {} at {}{memory}: {}", exit.code, exit.at, by_whom(exit.cause));
         }
     }
     text
+}
+
+fn by_whom(cause: ExitCause) -> &'static str {
+    match cause {
+        ExitCause::Itself => "nobody stopped it",
+        ExitCause::Us => "stopped by canaryd",
+        ExitCause::Somebody => "stopped by somebody else",
+        ExitCause::Neighbour => "together with a container beside it",
+        ExitCause::Engine => "together with the container engine",
+    }
 }
 
 /// What happened last, oldest first.
