@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use canaryd_engine::{DockerEngine, DockerOptions, Engine};
@@ -59,6 +59,9 @@ use store::{Kept, Store};
 
 /// How long the end of the daemon waits for operations under way.
 const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long a start waits for a daemon before it to let go of the state directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until SIGTERM or SIGINT. What serves goes on serving.
 ///
@@ -144,7 +147,7 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
         (state_dir, None)
     };
     let store = Store::open(&state_dir)?;
-    let Opened { journal, epoch, instance } = Journal::open(&state_dir).await?;
+    let Opened { journal, epoch, instance } = open_journal(&state_dir).await?;
     let options = DockerOptions { host: args.docker_host.clone(), ..DockerOptions::new(&instance, &state_dir) };
     let engine = DockerEngine::connect(options).await?;
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
@@ -160,6 +163,19 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
     };
     let engine: Arc<dyn Engine> = Arc::new(engine);
     Ok(House::new(config, engine, journal, store, args.max_moving, Book::new(args.vars.clone()), stop))
+}
+
+/// A daemon that was killed a moment ago may still hold the lock: the kernel takes it away with the last of the process.
+async fn open_journal(state_dir: &Path) -> Result<Opened, JournalError> {
+    let began = Instant::now();
+    loop {
+        match Journal::open(state_dir).await {
+            Err(JournalError::InUse { .. }) if began.elapsed() < LOCK_PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Takes up what an earlier run knew: every rollout with a memory or a last valid manifest.
@@ -258,5 +274,19 @@ mod tests {
                 assert!(said.contains(word), "{word:?} is not said: {said}");
             }
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_start_waits_a_moment_for_the_daemon_before_it_to_be_gone_and_no_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = open_journal(dir.path()).await.unwrap();
+        let began = Instant::now();
+        let refused = open_journal(dir.path()).await.err().unwrap();
+        assert!(matches!(refused, JournalError::InUse { .. }) && began.elapsed() >= LOCK_PATIENCE, "{refused}");
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            drop(before);
+        });
+        assert!(open_journal(dir.path()).await.is_ok());
     }
 }
