@@ -664,7 +664,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__set)
-            opts="-h --file --watch --wait --timeout --through-pauses --socket --ascii --no-color --help"
+            opts="-o -h --file --watch --wait --timeout --through-pauses --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -680,6 +680,14 @@ _canaryd() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
                 --socket)
@@ -814,12 +822,20 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__version)
-            opts="-h --socket --ascii --no-color --help"
+            opts="-o -h --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -832,7 +848,7 @@ _canaryd() {
             return 0
             ;;
         canaryd__subcmd__wait)
-            opts="-h --version --timeout --through-pauses --socket --ascii --no-color --help"
+            opts="-o -h --version --timeout --through-pauses --output --socket --ascii --no-color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -844,6 +860,14 @@ _canaryd() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
                 --socket)

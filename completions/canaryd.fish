@@ -89,12 +89,15 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand plan" -s h -l help -d 'P
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l file -d 'The manifest, if the daemon should not be asked where it is' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l watch -d 'Look for the manifest here instead of where the daemon does; repeatable' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l timeout -d 'Leave after this long with exit code 3: 90s, 15m, 2h30m' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand set" -s o -l output -d 'How the answer is printed; json with --wait: the last report' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l wait -d 'Wait until it has ended; the exit code is its outcome'
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l through-pauses -d 'Wait on while it waits for a person, instead of leaving with exit code 3'
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand set" -l no-color -d 'No colour (so does NO_COLOR)'
-complete -c canaryd -n "__fish_canaryd_using_subcommand set" -s h -l help -d 'Print help'
+complete -c canaryd -n "__fish_canaryd_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand status" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
@@ -111,11 +114,14 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand follow" -l no-color -d '
 complete -c canaryd -n "__fish_canaryd_using_subcommand follow" -s h -l help -d 'Print help'
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l version -d 'Wait for this version, even if its rollout has not begun yet' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l timeout -d 'Leave after this long with exit code 3: 90s, 15m, 2h30m' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -s o -l output -d 'How the end is printed; json: the last report' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l through-pauses -d 'Wait on while it waits for a person, instead of leaving with exit code 3'
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l no-color -d 'No colour (so does NO_COLOR)'
-complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l after -d 'Only those after this number' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l limit -d 'At most so many' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -s o -l output -d 'How it is printed; json: one object a line' -r -f -a "table\t'For people'
@@ -256,7 +262,10 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand completions" -l socket -
 complete -c canaryd -n "__fish_canaryd_using_subcommand completions" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand completions" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c canaryd -n "__fish_canaryd_using_subcommand version" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand version" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand version" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand version" -l no-color -d 'No colour (so does NO_COLOR)'
-complete -c canaryd -n "__fish_canaryd_using_subcommand version" -s h -l help -d 'Print help'
+complete -c canaryd -n "__fish_canaryd_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -29,6 +29,9 @@ async fn set_edits_one_line_and_wait_leaves_with_the_outcome_as_soon_as_it_is_kn
     assert_eq!(code, 0, "promoted: {out}{err}");
     assert!(out.contains("v2 is in production"), "{out}");
     yes(&host, &["wait", NAME, "--version", "v2"]).await;
+    let said = yes(&host, &["wait", NAME, "--version", "v2", "-o", "json"]).await;
+    let report: serde_json::Value = serde_json::from_str(&said).expect("the whole output is JSON");
+    assert_eq!(report["production"]["version"], "v2");
 
     let (code, out, err) = host.cli(&["set", NAME, "bad", "--wait", "--timeout", "90s"]).await;
     assert_eq!(code, 1, "taken off: {out}{err}");
@@ -60,7 +63,14 @@ async fn edits_one_line(host: &Host, text: &str) {
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
     let left: Vec<_> = fs::read_dir(host.manifests()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["set.yaml"], "nothing is left beside it");
-    assert!(no(host, 2, &["set", "gate-sett", "v2"]).await.contains("no manifest of gate-sett was found"));
+    let unknown = no(host, 2, &["set", "gate-sett", "v2"]).await;
+    assert!(
+        unknown.contains("there is no rollout gate-sett in") && unknown.contains("rollouts there: gate-set;"),
+        "{unknown}"
+    );
+    let said = yes(host, &["set", NAME, "v2", "-o", "json"]).await;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("the whole output is JSON");
+    assert_eq!((&said["version"], &said["changed"]), (&"v2".into(), &false.into()));
     assert!(no(host, 2, &["set", NAME, "v 2"]).await.contains("not allowed"));
 }
 

@@ -1,5 +1,6 @@
 //! What can be typed: the clap definitions, and nothing else.
 
+mod about;
 mod help;
 
 use std::path::PathBuf;
@@ -203,7 +204,11 @@ pub(crate) enum Command {
     },
     /// Prints the version
     #[command(after_help = "Example: canaryd version")]
-    Version,
+    Version {
+        /// How it is printed
+        #[arg(short, long, value_enum, default_value_t)]
+        output: OutputFormat,
+    },
 }
 
 /// `validate`.
@@ -223,7 +228,7 @@ pub(crate) struct ValidateArgs {
 /// `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// The manifest
+    /// The manifest, or a directory of manifests
     pub(crate) file: PathBuf,
     /// How it is printed
     #[arg(short, long, value_enum, default_value_t)]
@@ -249,6 +254,9 @@ pub(crate) struct SetArgs {
     /// With --wait.
     #[command(flatten)]
     pub(crate) until: UntilArgs,
+    /// How the answer is printed; json with --wait: the last report
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
 }
 
 /// How long is waited.
@@ -296,6 +304,9 @@ pub(crate) struct WaitArgs {
     /// Until when.
     #[command(flatten)]
     pub(crate) until: UntilArgs,
+    /// How the end is printed; json: the last report
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
 }
 
 /// `events`.
@@ -434,7 +445,7 @@ pub(crate) struct TrafficArgs {
     /// Which rollout
     pub(crate) name: RolloutName,
     /// 0 to 100, at most two decimals
-    #[arg(value_name = "PERCENT")]
+    #[arg(value_name = "PERCENT", allow_negative_numbers = true)]
     pub(crate) weight: Weight,
     /// How it is sent.
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use canaryd_cockpit::ClientError;
+use canaryd_rollout::RolloutName;
 
 /// Is the revision that was asked for in production?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,14 @@ impl Failure {
         Self::usage(format!("{}: {error}", path.display()))
     }
 
+    /// Commands in the hint are about this rollout, ready to be copied.
+    pub(crate) fn about(mut self, name: Option<&RolloutName>) -> Self {
+        if let (Some(name), Some(hint)) = (name, &mut self.hint) {
+            *hint = hint.replace(OFFLINE, &OFFLINE.replace("NAME", name.as_str()));
+        }
+        self
+    }
+
     /// As it is printed.
     pub(crate) fn render(&self) -> String {
         // Diagnostics of a manifest that the daemon refused say so themselves.
@@ -94,12 +103,15 @@ fn no_daemon(socket: &Path, why: &str) -> Failure {
          \x20 what it started serves as before; nothing is watched, promoted or taken off until it runs again",
         socket.display()
     );
-    Failure::new(Exit::NoDaemon, message).hint(
+    Failure::new(Exit::NoDaemon, message).hint(format!(
         "start it with systemctl start canaryd, or: canaryd --watch DIR\n\
-         \x20       a version on trial gets no more requests after: canaryd rollback NAME --offline\n\
+         \x20       a version on trial gets no more requests after: {OFFLINE}\n\
          \x20       what is wrong on this host: canaryd doctor",
-    )
+    ))
 }
+
+/// What lowers without a daemon; of which rollout is known later.
+const OFFLINE: &str = "canaryd rollback NAME --offline";
 
 #[cfg(test)]
 mod tests {
@@ -118,6 +130,9 @@ mod tests {
         let failure = Failure::from(ClientError::NoDaemon { socket: "/run/x.sock".into(), why: "no socket".into() });
         assert_eq!(failure.exit, Exit::NoDaemon);
         assert!(failure.render().contains("serves as before") && failure.render().contains("canaryd --watch"));
+        assert!(failure.render().contains("canaryd rollback NAME --offline"));
+        let named = failure.about(Some(&"shop".parse().unwrap())).render();
+        assert!(named.contains("canaryd rollback shop --offline") && !named.contains("NAME"), "{named}");
     }
 
     #[test]

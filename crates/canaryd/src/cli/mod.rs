@@ -23,7 +23,7 @@ use canaryd_planner::Verb;
 use clap::{CommandFactory, Parser};
 
 use crate::paths::Surroundings;
-use args::{Asked, Cli, Command};
+use args::{Asked, Cli, Command, OutputFormat};
 pub(crate) use args::{Common, DemoArgs, LogFormat, ReachChoice};
 pub(crate) use daemon::DaemonArgs;
 use exit::{Exit, Failure};
@@ -62,7 +62,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Command::Demo(args) = command {
         return crate::demo::run(args).await.map_err(|e| Failure::new(why_no_demo(&e), format!("{e:#}")));
     }
-    obey(command, &cli.common).await.map(ExitCode::from)
+    let name = command.rollout().cloned();
+    let said = obey(command, &cli.common).await.map(ExitCode::from);
+    said.map_err(|failure| failure.about(name.as_ref()))
 }
 
 /// Without an engine there is no demo; everything else that goes wrong in it is a promise that was not kept.
@@ -138,7 +140,16 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "canaryd", &mut text);
             Ok(print(&String::from_utf8_lossy(&text)))
         }
-        Command::Demo(_) | Command::Version => Ok(print(&format!("canaryd {}\n", env!("CARGO_PKG_VERSION")))),
+        Command::Demo(_) => version(OutputFormat::Table),
+        Command::Version { output } => version(output),
+    }
+}
+
+fn version(output: OutputFormat) -> Result<Exit, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    match output {
+        OutputFormat::Json => run::json(&serde_json::json!({ "version": version })).map(|text| print(&text)),
+        OutputFormat::Table | OutputFormat::Wide => Ok(print(&format!("canaryd {version}\n"))),
     }
 }
 
@@ -192,6 +203,12 @@ mod tests {
             let error = anyhow::Error::from(error);
             assert_eq!(why_not_started(&error), Exit::Usage, "{error:#}");
         }
+    }
+
+    #[test]
+    fn a_weight_below_zero_is_a_wrong_weight_and_no_unknown_option() {
+        let said = Cli::try_parse_from(["canaryd", "traffic", "shop", "-1"]).unwrap_err().to_string();
+        assert!(said.contains("'-1' for '<PERCENT>'") && !said.contains("-- -1"), "{said}");
     }
 
     #[test]

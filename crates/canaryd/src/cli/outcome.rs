@@ -86,6 +86,13 @@ impl Asked {
         }
     }
 
+    /// What became of the version that was waited for, where the report speaks of a later one.
+    pub(crate) fn overtaken(&self, report: &Report) -> Option<String> {
+        let end = report.outcome.as_ref()?;
+        let mine = self.is_mine(&end.revision, &end.version, end.at) && end.outcome == Outcome::Superseded;
+        mine.then(|| format!("{} was superseded before it was decided: {}", end.version, end.reason))
+    }
+
     fn is_mine(&self, revision: &RevisionId, version: &str, at: Timestamp) -> bool {
         let new = self.since.is_none_or(|since| at >= since);
         match &self.revision {
@@ -112,5 +119,33 @@ fn code(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Promoted => Exit::Yes,
         Outcome::Reverted | Outcome::Aborted | Outcome::Superseded | Outcome::Undone => Exit::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_a_version_that_a_later_one_took_the_place_of_is_told_of_it_first() {
+        let version =
+            |v: &str, r: &str| serde_json::json!({ "version": v, "revision": r, "since": "2026-11-23T12:00:00Z" });
+        let report: Report = serde_json::from_value(serde_json::json!({
+            "name": "shop", "phase": "observing", "sentence": "v4 is on trial", "liveWeight": 5, "wantedWeight": 5,
+            "production": version("v1", "aaaaaaaaaa"), "canary": version("v4", "cccccccccc"),
+            "stages": [], "checks": [], "waiting": [], "notes": [], "can": [], "replicas": {},
+            "undo": { "is": "cold", "version": "v1" },
+            "outcome": {
+                "version": "v2", "revision": "bbbbbbbbbb", "outcome": "superseded", "at": "2026-11-23T12:00:00Z",
+                "reason": "the manifest now asks for v4", "took": 12.0
+            }
+        }))
+        .unwrap();
+        let mut asked = Asked { version: Some("v2".to_owned()), ..Asked::default() };
+        assert_eq!(asked.decide(&report), Some(Exit::No));
+        let said = asked.overtaken(&report).unwrap();
+        assert_eq!(said, "v2 was superseded before it was decided: the manifest now asks for v4");
+        let later = Asked { version: Some("v4".to_owned()), ..Asked::default() };
+        assert_eq!(later.overtaken(&report), None);
     }
 }

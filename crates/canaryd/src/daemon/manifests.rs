@@ -158,7 +158,12 @@ fn refuse(house: &House, name: &RolloutName, problems: Vec<String>) {
 }
 
 /// A port that another rollout has. The listens of a rollout that is in force win over those of a newcomer.
-fn port_conflict(house: &House, draft: &Draft, rollout: &Rollout, known: Option<&Cell>) -> Option<Diagnostic> {
+pub(super) fn port_conflict(
+    house: &House,
+    draft: &Draft,
+    rollout: &Rollout,
+    known: Option<&Cell>,
+) -> Option<Diagnostic> {
     let listens = |cell: &Cell| lock(&cell.wish).rollout.as_deref().map(|r| r.gateway.listens()).unwrap_or_default();
     let held = known.map(listens).unwrap_or_default();
     let mut fresh = rollout.gateway.listens();

@@ -1,6 +1,6 @@
 //! What `canaryd plan FILE` shows: what would be done about a manifest now and why. Nothing is changed by asking.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use canaryd_cockpit::{PlanChange, PlanMemory, PlanPage, PlanStep, plan_table};
@@ -12,7 +12,9 @@ use canaryd_rollout::{
 use jiff::Timestamp;
 
 use super::bells::lock;
+use super::book::Standing;
 use super::house::House;
+use super::manifests::port_conflict;
 use super::plan_gateway;
 use super::resolver::{Pulling, resolve_draft};
 use super::world::world_of;
@@ -32,7 +34,7 @@ pub(crate) async fn pages(house: &Arc<House>, source: String, text: String) -> R
     Ok(pages)
 }
 
-async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Result<PlanPage, String> {
+async fn page(house: &Arc<House>, draft: &Draft, file: &Path) -> Result<PlanPage, String> {
     let known = house.cell(draft.name());
     let resolution = resolve_draft(house, known.as_deref(), draft, file, Pulling::Never).await;
     let rollout = resolution.map_err(|problems| problems.join("\n"))?.rollout;
@@ -58,7 +60,7 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &std::path::Path) -> Resu
         to: rollout.version.clone(),
         now: decided.0,
         actions: decided.1,
-        warnings: warnings(&rollout),
+        warnings: warnings(&rollout).into_iter().chain(conflicts(house, draft, &rollout, file)).collect(),
         changes: production.map(|p| changes(p, &rollout)).unwrap_or_default(),
         memory: Some(PlanMemory {
             from: production.and_then(|p| p.app.container.resources.memory),
@@ -131,6 +133,24 @@ fn warnings(rollout: &Rollout) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// What would keep it from being taken over beside what is in force.
+fn conflicts(house: &House, draft: &Draft, rollout: &Rollout, file: &Path) -> Vec<String> {
+    let known = house.cell(&rollout.name);
+    let port = port_conflict(house, draft, rollout, known.as_deref());
+    let port = port.map(|problem| format!("it would not be taken over: {}", problem.message));
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let holder = match lock(&house.book).entries().get(&rollout.name) {
+        Some(entry) if entry.standing == Standing::Present && real(&entry.file) != real(file) => {
+            Some(entry.file.clone())
+        }
+        Some(_) | None => None,
+    };
+    let name = holder.map(|holder| {
+        format!("{} is described by {}: this file counts only in its place", rollout.name, holder.display())
+    });
+    port.into_iter().chain(name).collect()
 }
 
 fn changes(from: &Rollout, to: &Rollout) -> Vec<PlanChange> {
@@ -213,4 +233,39 @@ fn stages(production: &Rollout, rollout: &Rollout) -> Vec<PlanStep> {
 /// Replicas that a weight needs: `ceil(weight × replicas)`.
 fn capacity(weight: Weight, replicas: u32) -> u32 {
     (u32::from(weight.basis_points()) * replicas).div_ceil(10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::book::Look;
+    use crate::daemon::fake::Site;
+
+    fn manifest(name: &str, port: u16) -> String {
+        format!(
+            "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: {{ name: {name} }}\nspec:\n  version: v1\n  app: {{ image: \"{name}:v1\", port: 80, health: {{ http: / }} }}\n  gateway: {{ listen: {port} }}\n"
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plan_tells_of_a_port_and_of_a_name_that_another_file_has() {
+        let site = Site::new().await;
+        let file = PathBuf::from("/manifests/blog.yaml");
+        let files = [(file.clone(), Ok(manifest("blog", 80)))].into();
+        lock(&site.house.book).update(&Look { files, troubles: Vec::new() }, Timestamp::now());
+        let source = SourceText { name: "blog.yaml".to_owned(), text: manifest("blog", 80) };
+        let draft = parse(&source, &std::collections::BTreeMap::new()).drafts.remove(0);
+        let resolved = canaryd_rollout::resolve(&draft, &canaryd_rollout::Inputs::default()).unwrap().rollout;
+        lock(&site.cell("blog").wish).rollout = Some(Arc::new(resolved));
+        let warned = async |at: &str, text: String| {
+            let pages = pages(&site.house, at.to_owned(), text).await.unwrap();
+            pages[0].warnings.iter().filter(|w| !w.contains("image")).cloned().collect::<Vec<_>>()
+        };
+        let port = warned("/manifests/shop.yaml", manifest("shop", 80)).await;
+        assert_eq!(port, ["it would not be taken over: shop wants 127.0.0.1:80, which is the port of blog"]);
+        let name = warned("/manifests/copy.yaml", manifest("blog", 81)).await;
+        assert_eq!(name, ["blog is described by /manifests/blog.yaml: this file counts only in its place"]);
+        assert_eq!(warned("/manifests/blog.yaml", manifest("blog", 80)).await, [""; 0]);
+        assert_eq!(warned("/manifests/shop.yaml", manifest("shop", 81)).await, [""; 0]);
+    }
 }

@@ -8,6 +8,7 @@ use canaryd_gateway::Lane;
 use canaryd_planner::Report;
 use futures::StreamExt;
 
+use super::files::{clashes, manifests};
 use super::patience::Patience;
 use super::{daemon, json, reach};
 use crate::cli::args::{Common, EventsArgs, ExplainArgs, LaneChoice, LogsArgs, OutputFormat, PlanArgs, StatusArgs};
@@ -85,17 +86,29 @@ fn status_text(args: &StatusArgs, seen: &Seen, style: Style) -> Result<String, F
 
 /// `canaryd plan`.
 pub(crate) async fn plan(args: PlanArgs, common: &Common) -> Result<Exit, Failure> {
-    let text = std::fs::read_to_string(&args.file).map_err(|e| Failure::file(&args.file, &e))?;
-    let path = std::path::absolute(&args.file).map_err(|e| Failure::file(&args.file, &e))?;
-    let request = PlanRequest { source: path.display().to_string(), text };
-    let pages = daemon(common).await?.plan(&request).await?;
+    let files = manifests(std::slice::from_ref(&args.file))?;
+    if files.is_empty() {
+        return Err(Failure::usage(format!("{}: there is no *.yaml or *.yml in it", args.file.display())));
+    }
+    let mut pages = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).map_err(|e| Failure::file(file, &e))?;
+        let path = std::path::absolute(file).map_err(|e| Failure::file(file, &e))?;
+        let request = PlanRequest { source: path.display().to_string(), text };
+        pages.extend(daemon(common).await?.plan(&request).await?);
+    }
     if args.output == OutputFormat::Json {
         put_exact(&json(&pages)?);
     } else {
         let screens: Vec<String> = pages.iter().map(|page| render_plan(page, size().0, Style::of(common))).collect();
         put(&screens.join("\n"));
     }
-    Ok(Exit::Yes)
+    // The daemon sees one file at a time, beside what is in force; here they are beside each other.
+    let clashes = clashes(&files);
+    for clash in &clashes {
+        talk(&format!("{}\n\n", clash.render(false)));
+    }
+    Ok(if clashes.is_empty() { Exit::Yes } else { Exit::Usage })
 }
 
 /// `canaryd explain`.
@@ -105,8 +118,14 @@ pub(crate) async fn explain(args: ExplainArgs, common: &Common) -> Result<Exit, 
     let Some(screen) = render_explain(&report, args.check.as_deref(), Style::of(common)) else {
         let names: Vec<&str> = report.checks.iter().map(|c| c.name.as_str()).collect();
         let wrong = args.check.unwrap_or_default();
-        return Err(Failure::usage(format!("{} has no check {wrong:?} now", args.name))
-            .hint(format!("checks: {}", names.join(", "))));
+        let hint = match names.as_slice() {
+            [] => format!(
+                "no version is on trial, so nothing is checked now; how it stands: canaryd status {}",
+                args.name
+            ),
+            names => format!("checks: {}", names.join(", ")),
+        };
+        return Err(Failure::usage(format!("{} has no check {wrong:?} now", args.name)).hint(hint));
     };
     if args.output == OutputFormat::Json {
         put_exact(&json(&report.checks.iter().filter(is_asked).collect::<Vec<_>>())?);

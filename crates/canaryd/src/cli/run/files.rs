@@ -1,6 +1,6 @@
 //! Commands on manifest files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::watch::until_ended;
 use super::{daemon, json};
 use crate::cli::args::{Common, OutputFormat, SetArgs, ValidateArgs, WaitArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, put_exact, talk_exact};
+use crate::cli::live::{put, put_exact, talk, talk_exact};
 use crate::cli::outcome::Asked;
 use crate::cli::style::Style;
 
@@ -93,8 +93,17 @@ fn check(path: &Path, vars: &BTreeMap<String, String>, problems: &mut Vec<Diagno
     }
 }
 
+/// What cannot be in force together of these files. What is wrong with one alone is another's business.
+pub(super) fn clashes(files: &[PathBuf]) -> Vec<Diagnostic> {
+    let (mut problems, mut good) = (Vec::new(), Vec::new());
+    for file in files {
+        check(file, &BTreeMap::new(), &mut problems, &mut good);
+    }
+    rivals(&good.iter().map(|one| (&one.draft, &one.rollout)).collect::<Vec<_>>())
+}
+
 /// Files as given, and all manifests under directories, sorted.
-fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() { collect(path, &mut files)? } else { files.push(path.clone()) }
@@ -105,22 +114,33 @@ fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Failure::file(dir, &e))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
-    paths.sort();
-    for path in paths {
-        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        if hidden {
+/// As the daemon reads a directory: through symlinks, and each directory once, however many ways lead to it.
+fn collect(top: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let mut been = BTreeSet::new();
+    let (mut dirs, mut linked) = (VecDeque::from([top.to_owned()]), VecDeque::new());
+    while let Some(dir) = dirs.pop_front().or_else(|| linked.pop_front()) {
+        let real = dir.canonicalize().map_err(|e| Failure::file(&dir, &e))?;
+        if !been.insert(real) {
             continue;
         }
-        if path.is_dir() && !path.is_symlink() {
-            collect(&path, files)?;
-        } else if yaml && path.is_file() {
-            files.push(path);
+        let entries = std::fs::read_dir(&dir).map_err(|e| Failure::file(&dir, &e))?;
+        let mut paths: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+            if name.starts_with('.') || name == "lost+found" {
+                continue;
+            }
+            match (path.is_dir(), path.is_symlink()) {
+                (true, true) => linked.push_back(path),
+                (true, false) => dirs.push_back(path),
+                (false, _) if yaml && path.is_file() => files.push(path),
+                (false, _) => {}
+            }
         }
     }
+    files.sort();
     Ok(())
 }
 
@@ -148,19 +168,32 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
     };
     let (path, old, new) = find(&args, &places)?;
     let since = Timestamp::now();
-    if old == new {
-        put(&format!("{}: {} says {} already\n", args.name, path.display(), args.version));
-        put(&why_not(&args, common).await.unwrap_or_default());
-    } else {
+    let changed = old != new;
+    if changed {
         replace(&path, &new).map_err(|e| Failure::file(&path, &e))?;
-        put(&format!("{}: {} says {} now\n", args.name, path.display(), args.version));
+    }
+    let file = path.display().to_string();
+    let since_when = if changed { "now" } else { "already" };
+    let line = format!("{}: {file} says {} {since_when}\n", args.name, args.version);
+    let why = if changed { None } else { why_not(&args, common).await };
+    let line = line + &why.unwrap_or_default();
+    match (args.output, args.wait) {
+        (OutputFormat::Json, false) => {
+            let done =
+                serde_json::json!({ "name": args.name, "file": file, "version": args.version, "changed": changed });
+            put_exact(&json(&done)?);
+        }
+        // What comes at the end is the answer.
+        (OutputFormat::Json, true) => talk(&line),
+        (OutputFormat::Table | OutputFormat::Wide, _) => put(&line),
     }
     if !args.wait {
         return Ok(Exit::Yes);
     }
-    let (since, edited) = ((old != new).then_some(since), Some(Instant::now()));
+    let (since, edited) = (changed.then_some(since), Some(Instant::now()));
     let asked = Asked { version: Some(args.version), since, edited, ..Asked::default() };
-    until_ended(&WaitArgs { name: args.name, version: None, until: args.until }, asked, common).await
+    let wait = WaitArgs { name: args.name, version: None, until: args.until, output: args.output };
+    until_ended(&wait, asked, common).await
 }
 
 /// The file can be edited without a daemon, which then takes it over at its start.
@@ -188,8 +221,22 @@ fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String),
         Some(only) if found.is_empty() => Ok(only),
         Some(_) => Err(Failure::usage(format!("{} is in several files: {}", args.name, names.join(", ")))
             .hint("say which one with --file")),
-        None => Err(Failure::usage(format!("no manifest of {} was found", args.name)).hint("say where with --file")),
+        None => Err(unknown(args, places)),
     }
+}
+
+fn unknown(args: &SetArgs, places: &[PathBuf]) -> Failure {
+    let mut names = BTreeSet::new();
+    for path in manifests(places).unwrap_or_default() {
+        let source = std::fs::read(&path).ok().and_then(|b| SourceText::of_bytes(&path.display().to_string(), &b).ok());
+        let drafts = source.map(|source| parse(&source, &BTreeMap::new()).drafts).unwrap_or_default();
+        names.extend(drafts.iter().map(|draft| draft.name().to_string()));
+    }
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    let there = if names.is_empty() { String::new() } else { format!("rollouts there: {names}; ") };
+    Failure::usage(format!("there is no rollout {} in {}", args.name, places.join(" and ")))
+        .hint(format!("{there}if its manifest is elsewhere, say where with --file"))
 }
 
 /// A symlink stays one; mode and owner stay, also when root does it for somebody else.
@@ -285,6 +332,8 @@ mod tests {
         assert_eq!(validated(&[&a, &b]), Ok(Exit::Usage), "one name");
         std::fs::write(&b, GOOD.replace("shop }", "blog }")).unwrap();
         assert_eq!(validated(&[dir.path()]), Ok(Exit::Usage), "both listen on 8080");
+        let clash = clashes(&manifests(&[dir.path().to_owned()]).unwrap());
+        assert!(clash.len() == 1 && clash[0].to_string().contains("8080"), "a plan of both says so, too: {clash:?}");
         std::fs::write(&b, GOOD.replace("shop }", "blog }") + "  gateway: { listen: 8081 }\n").unwrap();
         assert_eq!(validated(&[dir.path()]), Ok(Exit::Yes));
     }
@@ -292,7 +341,41 @@ mod tests {
     fn set_args(file: &Path, version: &str) -> SetArgs {
         let name = "shop".parse().unwrap();
         let (version, file) = (version.to_owned(), Some(file.to_owned()));
-        SetArgs { name, version, file, watch: Vec::new(), wait: false, until: UntilArgs::default() }
+        SetArgs {
+            name,
+            version,
+            file,
+            watch: Vec::new(),
+            wait: false,
+            until: UntilArgs::default(),
+            output: OutputFormat::Table,
+        }
+    }
+
+    #[tokio::test]
+    async fn set_finds_what_lies_behind_a_symlink_as_the_daemon_does_and_a_loop_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let (watched, elsewhere) = (dir.path().join("watched"), dir.path().join("elsewhere"));
+        std::fs::create_dir(&watched).unwrap();
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("shop.yaml"), GOOD).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", watched.join("team")).unwrap();
+        std::os::unix::fs::symlink("../watched", elsewhere.join("back")).unwrap();
+        let asks = |name: &str| SetArgs {
+            file: None,
+            watch: vec![watched.clone()],
+            name: name.parse().unwrap(),
+            ..set_args(Path::new(""), "v2")
+        };
+        assert_eq!(set(asks("shop"), &common()).await, Ok(Exit::Yes));
+        assert_eq!(
+            std::fs::read_to_string(elsewhere.join("shop.yaml")).unwrap(),
+            GOOD.replace("v1 # here", "v2 # here")
+        );
+        assert_eq!(manifests(std::slice::from_ref(&watched)).unwrap(), [watched.join("team/shop.yaml")]);
+        let unknown = set(asks("zz"), &common()).await.unwrap_err();
+        assert!(unknown.message.starts_with("there is no rollout zz in "), "{}", unknown.message);
+        assert!(unknown.hint.unwrap().starts_with("rollouts there: shop; "));
     }
 
     #[tokio::test]

@@ -5,11 +5,11 @@ use std::time::Duration;
 use canaryd_cockpit::Followed;
 use canaryd_planner::Report;
 
-use super::daemon;
 use super::ear::{Ear, Heard};
-use crate::cli::args::{Common, WaitArgs};
+use super::{daemon, json};
+use crate::cli::args::{Common, OutputFormat, WaitArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, talk};
+use crate::cli::live::{put, put_exact, talk};
 use crate::cli::outcome::Asked;
 
 /// How often what was seen last is thought over.
@@ -33,7 +33,7 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
             Heard::Said(Followed::End { why, .. }) => return Err(gone(&why)),
             Heard::Said(Followed::Report { report, .. }) => {
                 if let Some(exit) = asked.decide(&report) {
-                    put(&format!("{}: {}\n", report.name, report.sentence));
+                    tell_end(args, &asked, &report)?;
                     return Ok(exit);
                 }
                 if let Some(failure) = asked.held(&report).filter(|_| !args.until.through_pauses) {
@@ -43,6 +43,18 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
             }
         }
     }
+}
+
+fn tell_end(args: &WaitArgs, asked: &Asked, report: &Report) -> Result<(), Failure> {
+    match args.output {
+        OutputFormat::Json => put_exact(&json(report)?),
+        OutputFormat::Table | OutputFormat::Wide => {
+            let name = &report.name;
+            put(&asked.overtaken(report).map(|what| format!("{name}: {what}\n")).unwrap_or_default());
+            put(&format!("{name}: {}\n", report.sentence));
+        }
+    }
+    Ok(())
 }
 
 /// What is heard next. Without news, what stands may still become hopeless.
