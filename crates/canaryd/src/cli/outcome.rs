@@ -137,7 +137,7 @@ mod tests {
             "undo": { "is": "cold", "version": "v1" },
             "outcome": {
                 "version": "v2", "revision": "bbbbbbbbbb", "outcome": "superseded", "at": "2026-11-23T12:00:00Z",
-                "reason": "the manifest now asks for v4", "took": 12.0
+                "reason": "the manifest now asks for v4", "took": 12.0, "requests": 0, "failed": 0
             }
         }))
         .unwrap();
