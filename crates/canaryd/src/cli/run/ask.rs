@@ -119,10 +119,7 @@ pub(crate) async fn explain(args: ExplainArgs, common: &Common) -> Result<Exit, 
         let names: Vec<&str> = report.checks.iter().map(|c| c.name.as_str()).collect();
         let wrong = args.check.unwrap_or_default();
         let hint = match names.as_slice() {
-            [] => format!(
-                "no version is on trial, so nothing is checked now; how it stands: canaryd status {}",
-                args.name
-            ),
+            [] => format!("nothing is checked now; how it stands: canaryd status {}", args.name),
             names => format!("checks: {}", names.join(", ")),
         };
         return Err(Failure::usage(format!("{} has no check {wrong:?} now", args.name)).hint(hint));
