@@ -84,16 +84,16 @@ fn allowed(check: &canaryd_rollout::Check) -> f64 {
     }
 }
 
-/// Asks the planner itself: the sentence, and the first actions in words.
+/// Asks the planner itself: how things stand at this moment, and the first actions, in words, if this manifest were saved.
 fn decide(house: &Arc<House>, rollout: &Rollout, memory: &Memory) -> (String, Vec<String>) {
     let cell = house.cell(&rollout.name).unwrap_or_else(|| house.detached_cell(&rollout.name, memory.clone()));
     let slots = Slots { may_move: true, may_start: true, ahead: Vec::new() };
     let mut world = world_of(house, &cell, memory, slots);
+    let present = plan(memory, &world, Timestamp::now()).report.map(|r| r.sentence);
+    let present = present.unwrap_or_else(|| format!("nothing of {} runs yet", rollout.name));
     world.desired = Desired::Ready(Box::new(rollout.clone()));
     let decided = plan(memory, &world, Timestamp::now());
-    let sentence = decided.report.map(|r| r.sentence).unwrap_or_default();
-    let actions = decided.actions.iter().map(in_words).collect();
-    (sentence, actions)
+    (present, decided.actions.iter().map(in_words).collect())
 }
 
 /// One action as a person would say it.

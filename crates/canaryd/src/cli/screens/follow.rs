@@ -27,6 +27,11 @@ pub(crate) fn render_follow(report: &Report, host: &str, width: usize, style: St
 fn title(report: &Report, host: &str, style: Style) -> String {
     let version = |v: &canaryd_planner::VersionView| v.version.clone();
     let versions = match (&report.production, &report.canary) {
+        (Some(from), Some(to)) if from.revision == to.revision => format!("{}, a second set of it", to.version),
+        // Only the revision tells them apart.
+        (Some(from), Some(to)) if from.version == to.version => {
+            format!("{} ({}) → {} ({})", from.version, from.revision, to.version, to.revision)
+        }
         (Some(from), Some(to)) => format!("{} → {}", from.version, to.version),
         (None, Some(to)) => format!("first version {}", to.version),
         (from, None) => from.as_ref().map(version).unwrap_or_default(),
