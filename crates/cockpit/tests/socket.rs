@@ -55,6 +55,7 @@ fn report(name: &str, sentence: &str) -> Report {
         outcome: None,
         unmet: None,
         replicas: BTreeMap::new(),
+        unwell: None,
     }
 }
 

@@ -50,11 +50,11 @@ impl Turn<'_> {
 
     /// Asks for more replicas of the trial. `false`: another rollout starts containers now.
     fn enlist(&mut self, name: &ComponentName, more: u32) -> bool {
-        let urgent = self.trial().is_some_and(|t| matches!(t.kind, Kind::Undo { .. }));
-        if !urgent && !self.world.slots.may_start {
+        if !self.may_start() {
             self.wait_slot();
             return false;
         }
+        self.tell_started();
         let Some(mut trial) = self.memory.trial.take() else { return false };
         let crew = trial.crews.entry(name.clone()).or_insert_with(|| self.memory.new_crew());
         for _ in 0..more {
@@ -62,6 +62,12 @@ impl Turn<'_> {
         }
         self.memory.trial = Some(trial);
         true
+    }
+
+    /// Users who are served by nobody, or by what a person wants undone, wait for no other rollout's start.
+    pub(crate) fn may_start(&self) -> bool {
+        let undo = self.trial().is_some_and(|t| matches!(t.kind, Kind::Undo { .. }));
+        self.world.slots.may_start || undo || self.production_is_dead()
     }
 
     pub(crate) fn wait_slot(&mut self) {

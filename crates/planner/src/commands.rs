@@ -269,7 +269,11 @@ impl Turn<'_> {
     }
 
     fn abort(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
-        let serves = self.production_version().map_or("nothing serves".to_owned(), |v| format!("{v} serves all"));
+        let serves = match (self.what_ails(), self.production_version()) {
+            (Some(ill), _) => ill.what,
+            (None, Some(version)) => format!("{version} serves all"),
+            (None, None) => "nothing serves".to_owned(),
+        };
         if !self.can_abort() {
             let undo = self.memory.previous.is_some() && self.undo_is_open();
             let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();

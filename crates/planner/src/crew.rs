@@ -35,6 +35,9 @@ pub(crate) struct Member {
     /// Time since it was first seen that nothing live, and nothing asked for, sends it requests. Accumulated, at most
     /// 2 s a plan.
     pub(crate) quiet: Option<Duration>,
+    /// In production: it has ended, and the history has that.
+    #[serde(default)]
+    pub(crate) down: bool,
 }
 
 /// What is wanted of one replica.
@@ -57,8 +60,16 @@ impl Crew {
     }
 
     pub(crate) fn add(&mut self, ordinal: u32) {
-        let member =
-            Member { wish: Wish::Running, born: false, ready: false, proven: None, seen: None, exits: 0, quiet: None };
+        let member = Member {
+            wish: Wish::Running,
+            born: false,
+            ready: false,
+            proven: None,
+            seen: None,
+            exits: 0,
+            quiet: None,
+            down: false,
+        };
         self.members.insert(ordinal, member);
     }
 

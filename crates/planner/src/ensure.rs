@@ -105,10 +105,11 @@ impl Turn<'_> {
     }
 }
 
-/// Whether reality differs from the goal. Docker restarts by itself what is `Restarting`.
+/// Whether reality differs from the goal. Docker restarts by itself what is `Restarting`; what somebody paused, somebody lets
+/// go on.
 fn differs(goal: &SetGoal, view: Option<&SetView>) -> bool {
     let find = |ordinal: &u32| view.and_then(|v| v.replicas.iter().find(|r| r.ordinal == *ordinal));
-    let down = |o: &u32| !find(o).is_some_and(|r| occupies(r) && r.state != crate::world::RunState::Paused);
+    let down = |o: &u32| !find(o).is_some_and(occupies);
     goal.running.iter().any(down)
         || goal.stopped.iter().any(|o| find(o).is_some_and(occupies))
         || goal.removed.iter().any(|o| find(o).is_some())

@@ -16,6 +16,7 @@ mod keep;
 mod lanes;
 mod manifest;
 mod memory;
+mod mishaps;
 mod phase;
 mod plan;
 mod progress;
@@ -29,6 +30,7 @@ mod trial;
 mod trouble;
 mod turn;
 mod view;
+mod wellness;
 mod workers;
 mod world;
 

@@ -106,7 +106,13 @@ impl Turn<'_> {
             return Some(self.finish_install());
         }
         let back = if self.production_is(rollout) { "was set back to" } else { "now asks for" };
-        let reason = format!("the manifest {back} {}", rollout.version);
+        // The same name once more: only the revision tells them apart.
+        let revision = if trial.release.version == rollout.version {
+            format!(" (revision {}, it was {})", rollout.revision, trial.release.revision)
+        } else {
+            String::new()
+        };
+        let reason = format!("the manifest {back} {}{revision}", rollout.version);
         Some(self.take_off(Outcome::Superseded, &reason, None, None))
     }
 
@@ -142,7 +148,8 @@ impl Turn<'_> {
 
     fn wait_for_absence(&mut self, since: jiff::Timestamp) {
         let absent = u64::try_from(self.now.duration_since(since).as_secs()).unwrap_or(0);
-        self.waiting.push(Waiting::Deletion { seconds: 30_u64.saturating_sub(absent) });
+        let all = self.manifest().is_some_and(|m| m.on_delete == OnDelete::Remove);
+        self.waiting.push(Waiting::Deletion { all, seconds: 30_u64.saturating_sub(absent) });
     }
 
     /// A weight set by hand: capacity first, lowerings at once. Progress stops, safety stays.

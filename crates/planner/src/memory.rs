@@ -17,6 +17,7 @@ use crate::phase::Phase;
 use crate::release::{Blocked, Past, Release};
 use crate::report::OutcomeView;
 use crate::trial::Trial;
+use crate::wellness::Unwell;
 
 /// The memory of one rollout. Begins as `Memory::default()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,12 @@ pub struct Memory {
     /// The gateway is not as asked.
     #[serde(default)]
     pub(crate) gateway_trouble: Option<GatewayTrouble>,
+    /// How many replicas of each component production was last seen to have by the manifest's word.
+    #[serde(default)]
+    pub(crate) sizes: BTreeMap<ComponentName, u32>,
+    /// Users are not fine.
+    #[serde(default)]
+    pub(crate) unwell: Option<Unwell>,
 }
 
 impl Default for Memory {
@@ -111,6 +118,8 @@ impl Default for Memory {
             orphaned: false,
             deletion: None,
             gateway_trouble: None,
+            sizes: BTreeMap::new(),
+            unwell: None,
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Plan {
 #[must_use]
 pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     let mut turn = Turn::begin(memory, world, now);
+    turn.tell_mishaps();
     turn.look();
     turn.heed_edits();
     turn.observe();
@@ -58,6 +59,7 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     turn.route();
     turn.ensure();
     turn.tell_troubles();
+    turn.tell_wellness();
     if world.journal_trouble.is_none() { turn.conclude_plan(did) } else { turn.lower_only(memory) }
 }
 
@@ -67,6 +69,7 @@ impl Turn<'_> {
         if self.memory.deletion.is_some() {
             return;
         }
+        self.tell_scaling();
         self.tend_production();
         self.trim_trial();
         self.fill_trial();
@@ -91,7 +94,7 @@ impl Turn<'_> {
         let rests = self.memory.phase == Phase::Idle && self.memory.deletion.is_none() && !gone;
         let untold = self.memory.gateway_trouble.as_ref().is_some_and(|t| !t.told);
         let acts = self.actions.iter().any(|action| !action.is_housekeeping());
-        if !rests || acts || self.drains() || untold {
+        if !rests || acts || self.drains() || untold || self.owes_wellness() {
             return TICK;
         }
         let warm = self.memory.previous.iter().filter(|p| !p.crews.is_empty()).map(|p| p.warm_until);

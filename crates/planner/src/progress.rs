@@ -66,7 +66,7 @@ impl Turn<'_> {
         if self.holds_progress() {
             return Some(Did::Wait);
         }
-        if !(self.world.slots.may_move && self.world.slots.may_start) {
+        if !(self.world.slots.may_move && self.may_start()) {
             self.wait_slot();
             return Some(Did::Wait);
         }
@@ -95,12 +95,23 @@ impl Turn<'_> {
             unready: Duration::ZERO,
             passed: std::collections::BTreeMap::new(),
             push: None,
+            told: false,
             kind,
         };
         self.memory.phase = if trial.kind == Kind::Install { Phase::Installing } else { Phase::Starting };
         self.memory.trial = Some(trial);
         self.memory.kept.insert(release.revision);
-        self.tell(Severity::Info, "started", format!("{} is being started", release.version));
+        if self.may_start() {
+            self.tell_started();
+        }
+    }
+
+    /// Told once, and not while it waits for its turn.
+    pub(crate) fn tell_started(&mut self) {
+        let Some(trial) = self.memory.trial.as_mut().filter(|t| !t.told) else { return };
+        trial.told = true;
+        let message = format!("{} is being started", trial.release.version);
+        self.tell(Severity::Info, "started", message);
     }
 
     fn progress_installing(&mut self) -> Did {

@@ -64,6 +64,9 @@ pub struct Report {
     pub unmet: Option<Unmet>,
     /// Replicas per component and lane: (healthy, running, wanted).
     pub replicas: BTreeMap<ComponentName, BTreeMap<Lane, ReplicaCount>>,
+    /// Why users are not fine, or not all of production is; nothing: as far as canaryd can see they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwell: Option<String>,
 }
 
 /// Why what the manifest asks for does not come by itself.
@@ -237,6 +240,9 @@ pub enum Waiting {
     },
     /// Whether a vanished manifest means deletion.
     Deletion {
+        /// Production goes, too: `onDelete: remove`.
+        #[serde(default)]
+        all: bool,
         /// Seconds, or 0 when it waits for a confirmation.
         seconds: u64,
     },

@@ -65,6 +65,9 @@ pub(crate) struct Trial {
     pub(crate) passed: BTreeMap<usize, Passed>,
     /// What a person pushed it to.
     pub(crate) push: Option<Push>,
+    /// The history has that it is being started.
+    #[serde(default)]
+    pub(crate) told: bool,
 }
 
 impl Trial {

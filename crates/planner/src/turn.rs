@@ -13,6 +13,7 @@ use crate::memory::Memory;
 use crate::phase::Phase;
 use crate::report::{Event, Severity, Waiting};
 use crate::trial::Trial;
+use crate::wellness::Illness;
 use crate::world::{Desired, Health, Replica, RunState, SetView, World};
 
 /// The most that one turn adds to any accumulated time.
@@ -51,6 +52,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) refused: bool,
     /// What is wrong with production's containers, in words.
     pub(crate) ailing: Option<String>,
+    /// Why users are not fine now.
+    pub(crate) ill: Option<Illness>,
 }
 
 impl<'a> Turn<'a> {
@@ -72,6 +75,7 @@ impl<'a> Turn<'a> {
             unwell: false,
             refused: false,
             ailing: None,
+            ill: None,
         }
     }
 
@@ -320,7 +324,7 @@ pub(crate) fn is_healthy(replica: &Replica) -> bool {
     is_running(replica) && replica.health == Health::Healthy
 }
 
-fn why_not_healthy(replica: &Replica) -> Option<String> {
+pub(crate) fn why_not_healthy(replica: &Replica) -> Option<String> {
     match replica.state {
         RunState::Running => match &replica.health {
             Health::Unasked => {

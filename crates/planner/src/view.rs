@@ -13,6 +13,7 @@ use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoVi
 use crate::takeoff::past;
 use crate::trial::Kind;
 use crate::turn::{Turn, is_running};
+use crate::wellness::Grade;
 
 impl Turn<'_> {
     /// `None` when this name never had a manifest.
@@ -32,7 +33,7 @@ impl Turn<'_> {
             previous: memory.previous.as_ref().map(|p| view(&p.release, p.left)),
             live_weight: self.world.gateway.traffic().canary(),
             wanted_weight: memory.asked.as_ref().map_or(Weight::ZERO, |a| a.traffic.canary()),
-            stages: self.stage_views(),
+            stages: if self.is_at_once() { Vec::new() } else { self.stage_views() },
             stage: self.stage(),
             verdict: judge.map(|j| j.verdict(next)),
             checks: judge.map(|j| j.reports(next)).unwrap_or_default(),
@@ -51,6 +52,7 @@ impl Turn<'_> {
             outcome: memory.outcome.clone(),
             unmet: self.blocked().map(|b| Unmet::Blocked { version: b.version.clone(), why: b.why.clone() }),
             replicas: self.replica_views(),
+            unwell: self.ill.as_ref().map(|ill| ill.what.clone()),
         })
     }
 
@@ -104,6 +106,14 @@ impl Turn<'_> {
     fn blocked(&self) -> Option<&Blocked> {
         let manifest = self.manifest()?;
         self.memory.blocked.iter().find(|b| b.is_asked_by(manifest))
+    }
+
+    /// What is on trial takes no stages: it is the version itself once more, or the one before.
+    fn is_at_once(&self) -> bool {
+        self.trial().is_some_and(|t| match t.kind {
+            Kind::Restart | Kind::Undo { .. } => true,
+            Kind::Install | Kind::Canary => false,
+        })
     }
 
     fn stage_views(&self) -> Vec<StageView> {
@@ -166,7 +176,7 @@ impl Turn<'_> {
         all.into_iter().filter(|(_, sense)| *sense).map(|(verb, _)| verb.to_owned()).collect()
     }
 
-    fn undo_view(&self) -> UndoView {
+    pub(crate) fn undo_view(&self) -> UndoView {
         let Some(previous) = &self.memory.previous else {
             return UndoView::Impossible { why: "there is no earlier version".to_owned() };
         };
@@ -216,8 +226,7 @@ impl Turn<'_> {
 
     fn main_sentence(&self) -> String {
         let production = self.production_version();
-        let serves =
-            production.clone().map_or("nobody serves: requests get 503".to_owned(), |v| format!("{v} serves all"));
+        let serves = self.serves();
         let version = self.version();
         if let Some(deletion) = &self.memory.deletion {
             let going = "it is being deleted: first its traffic, then its containers and its gateway.";
@@ -230,15 +239,29 @@ impl Turn<'_> {
                 format!("{serves}. {version} cannot be started: {}.", self.refusal().unwrap_or_default())
             }
             Phase::Installing => self.install_sentence(&version),
-            Phase::Starting => format!("{serves}. {version} is being started and gets no requests yet."),
+            Phase::Starting => format!("{serves}. {}", self.starting_sentence(&version)),
             Phase::Observing { .. } | Phase::Soaking { .. } => self.split_sentence(&version, production.as_deref()),
-            Phase::Promoting { swapped: false } => format!("{version} is healthy and takes over now."),
+            Phase::Promoting { swapped: false } => {
+                let ill = self.ill.as_ref().map(|ill| format!("{}. ", ill.what)).unwrap_or_default();
+                let restart = self.trial().is_some_and(|t| t.kind == Kind::Restart);
+                let what = if restart { format!("the second set of {version}") } else { version };
+                format!("{ill}{what} is healthy and takes over now.")
+            }
             Phase::Promoting { swapped: true } => format!("{serves}. The change is being finished."),
             Phase::Reverting { .. } if self.trial().is_some_and(|t| t.kind == Kind::Restart) => {
                 format!("{serves}. Its second set does not take over and is being stopped.")
             }
             Phase::Reverting { .. } => self.outcome_sentence(&serves),
         }
+    }
+
+    fn starting_sentence(&self, version: &str) -> String {
+        let restart = self.trial().is_some_and(|t| t.kind == Kind::Restart);
+        let what = if restart { format!("a second set of {version}") } else { version.to_owned() };
+        if self.waiting.iter().any(|w| matches!(w, Waiting::Slot { .. })) {
+            return format!("{what} waits for its turn to start.");
+        }
+        format!("{what} is being started and gets no requests yet.")
     }
 
     fn install_sentence(&self, version: &str) -> String {
@@ -253,7 +276,7 @@ impl Turn<'_> {
 
     fn split_sentence(&self, version: &str, production: Option<&str>) -> String {
         let weight = self.world.gateway.traffic().canary();
-        let production = production.unwrap_or("nobody");
+        let (version, production) = self.told_apart(version, production.unwrap_or("nobody"));
         let split =
             format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
         let held = self.trial().and_then(|t| t.crash.as_ref());
@@ -261,9 +284,28 @@ impl Turn<'_> {
             (Some(crash), _, _) => format!("{version} is off as a precaution: {}.", crash.what),
             (None, Some(why), _) => format!("{version} is off: {why}."),
             (None, None, Some(need)) => need,
+            (None, None, None) if self.ill.is_some() => "No sign that it does harm.".to_owned(),
             (None, None, None) => "No sign of harm.".to_owned(),
         };
-        format!("{split} {rest}")
+        match &self.ill {
+            None => format!("{split} {rest}"),
+            // What is wrong with production hurts nobody now.
+            Some(ill) if weight == Weight::FULL && ill.grade < Grade::Unreachable => {
+                format!("{split} {rest} {}.", ill.what)
+            }
+            Some(ill) => format!("{}. {}. {split} {rest}", ill.what, ill.way_on),
+        }
+    }
+
+    /// Both versions, with their revisions where the manifest gives them the same name.
+    fn told_apart(&self, version: &str, production: &str) -> (String, String) {
+        match (&self.memory.trial, &self.memory.production) {
+            (Some(trial), Some(deployed)) if version == production && trial.kind != Kind::Restart => (
+                format!("{version} (revision {})", trial.release.revision),
+                format!("{production} (revision {})", deployed.release.revision),
+            ),
+            _ => (version.to_owned(), production.to_owned()),
+        }
     }
 
     /// What the host refuses to the trial, and how it goes on.
@@ -322,6 +364,7 @@ impl Turn<'_> {
             Outcome::Undone => format!("{version} was undone at {at}"),
         };
         match &self.memory.production {
+            Some(_) if self.ill.is_some() => format!("{serves}. {what}."),
             Some(_) if self.ailing.is_none() => format!("users are fine. {what}; {serves}. Nothing to do tonight."),
             Some(_) | None => format!("{what}; {serves}."),
         }

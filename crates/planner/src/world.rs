@@ -159,6 +159,8 @@ pub struct GatewayView {
     pub lowered_offline: bool,
     /// Why the newest intent is not live: refused generation, port taken, no image … One sentence.
     pub problem: Option<String>,
+    /// Why users cannot reach anything through it: it is paused, gone, or answers no question. A clause with its subject.
+    pub silent: Option<String>,
 }
 
 /// An intent that is proven live.
@@ -193,6 +195,27 @@ pub struct EvidenceView {
     pub silent: Option<(Timestamp, String)>,
     /// Present traffic of the gateway, requests per second over the last minute.
     pub requests_per_second: f64,
+    /// What became of production's requests of the last minute.
+    pub production: Recent,
+}
+
+/// Requests of the last minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// All that were answered, or should have been.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+}
+
+impl Recent {
+    /// The share of failures; `None` without any request.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "counts of a minute are far below 2^52")]
+        let share = self.failed as f64 / self.requests as f64;
+        (self.requests > 0).then_some(share)
+    }
 }
 
 /// Whether this rollout may move and may start containers now.

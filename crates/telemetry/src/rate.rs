@@ -24,6 +24,12 @@ impl Rate {
         self.seconds = self.seconds.split_off(&(newest - WINDOW));
     }
 
+    /// How many were counted in the minute before `now` (Unix time), without the running second.
+    #[must_use]
+    pub fn in_last_minute(&self, now: i64) -> u64 {
+        self.seconds.range(now - WINDOW..now).map(|(_, requests)| requests).sum()
+    }
+
     /// Requests per second over the minute before `now` (Unix time), without the running second; over less, but at least
     /// 10 s, where counting began later.
     #[must_use]
@@ -40,6 +46,18 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_count_is_that_of_the_last_minute_without_the_running_second() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.in_last_minute(1_000), 0);
+        for second in [1_000, 1_030, 1_059, 1_060] {
+            rate.add(second, 10);
+        }
+        assert_eq!(rate.in_last_minute(1_060), 30);
+        assert_eq!(rate.in_last_minute(1_061), 30, "one is over a minute old");
+        assert_eq!(rate.in_last_minute(2_000), 0);
+    }
 
     #[test]
     fn the_rate_is_that_of_the_last_minute_without_the_running_second() {

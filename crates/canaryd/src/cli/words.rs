@@ -87,7 +87,7 @@ pub(crate) fn held(report: &Report) -> Option<Held> {
         Waiting::Manual { why } => {
             Some(Held { why: format!("its weight is set by hand: {why}"), go_on: format!("canaryd resume {name}") })
         }
-        Waiting::Deletion { seconds: 0 } => Some(Held {
+        Waiting::Deletion { seconds: 0, .. } => Some(Held {
             why: "its manifest is gone, as others are".to_owned(),
             go_on: format!("bring the file back, or canaryd delete {name}"),
         }),
@@ -150,10 +150,17 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
         Waiting::Manual { why } => format!("canaryd resume {name}, which gives the weight back ({why})"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
         Waiting::Trouble { why } => why.clone(),
-        Waiting::Deletion { seconds: 0 } => {
+        Waiting::Deletion { seconds: 0, .. } => {
             format!("you: its manifest is gone, as others are; bring the file back, or canaryd delete {name}")
         }
-        Waiting::Deletion { seconds } => format!("its manifest, which is gone; deleted in {}", about(*seconds)),
+        Waiting::Deletion { seconds, all } => {
+            let then = match (all, &report.canary, &report.production) {
+                (true, ..) | (false, _, None) => "all of it is removed",
+                (false, Some(_), Some(_)) => "what is on trial goes, production stays",
+                (false, None, Some(_)) => "it counts as deleted, production stays",
+            };
+            format!("its manifest, which is gone: in {} {then}", about(*seconds))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use canaryd_gateway::{AccessLine, Route};
 use canaryd_journal::{TickBatch, TickRow};
-use canaryd_planner::{EvidenceView, Memory, settings_of};
+use canaryd_planner::{EvidenceView, Memory, Recent, settings_of};
 use canaryd_rollout::{CheckKind, SetId};
 use canaryd_telemetry::{Attempt, LossDetector, Owner, Rate, Seen, Tail, TailState, Tick, evidence};
 use canaryd_verdict::{Arm, Judge, Sample, Settings};
@@ -45,7 +45,35 @@ pub(crate) struct Evidence {
     stub: Option<(u64, u64)>,
     read_at: Option<Timestamp>,
     silent: Option<(Timestamp, String)>,
+    /// Questions in a row that the gateway did not answer, since when, and why.
+    deaf: Option<(u32, Timestamp, String)>,
+    recent: RecentOf,
 }
+
+/// Requests of production's app set, and the failed ones of them.
+#[derive(Debug, Default)]
+struct RecentOf {
+    all: Rate,
+    failed: Rate,
+    /// Whether so many fail that the planner was rung for it.
+    alarming: bool,
+}
+
+impl RecentOf {
+    fn now(&self, second: i64) -> Recent {
+        Recent { requests: self.all.in_last_minute(second), failed: self.failed.in_last_minute(second) }
+    }
+
+    /// Whether it became alarming, or stopped to be: worth a look of the planner, which knows the checks.
+    fn turns(&mut self, second: i64) -> bool {
+        let recent = self.now(second);
+        let alarming = recent.requests >= 20 && recent.share().is_some_and(|share| share > 0.05);
+        std::mem::replace(&mut self.alarming, alarming) != alarming
+    }
+}
+
+/// From so many unanswered questions in a row on, one a second, the gateway counts as one that answers nobody.
+const DEAF: u32 = 4;
 
 /// Whether the split decides about it: canaryd's own questions are no traffic that a stage could wait for, nor is what a
 /// rule sent to a lane.
@@ -65,7 +93,15 @@ pub(crate) fn view(cell: &Cell) -> EvidenceView {
         read_at: held.read_at,
         silent: held.silent.clone(),
         requests_per_second: held.rate.per_second(Timestamp::now().as_second()),
+        production: held.recent.now(Timestamp::now().as_second()),
     }
+}
+
+/// That the gateway answers no question, in words.
+pub(crate) fn deaf_gateway(cell: &Cell) -> Option<String> {
+    let held = lock(&cell.evidence);
+    let (_, since, why) = held.deaf.as_ref().filter(|_| held.is_deaf())?;
+    Some(format!("the gateway does not answer since {} ({why})", since.strftime("%H:%M:%S UTC")))
 }
 
 /// Restores what an earlier run left.
@@ -120,7 +156,11 @@ fn log_of(house: &House, cell: &Cell) -> PathBuf {
 pub(crate) fn attend(cell: &Cell, memory: &Memory) {
     let rollout = lock(&cell.wish).rollout.clone();
     let mut held = lock(&cell.evidence);
-    held.production = memory.production_app_set();
+    let production = memory.production_app_set();
+    if held.production != production {
+        held.recent = RecentOf::default();
+    }
+    held.production = production;
     let Some(set) = memory.canary_set() else {
         held.judge = None;
         return;
@@ -162,9 +202,8 @@ pub(crate) async fn run(house: Arc<House>) {
 /// `unsaved`: the records of earlier seconds that the journal did not take; they go with the next one that it takes.
 async fn tick(house: &Arc<House>, at: Duration, unsaved: &mut Vec<TickRow>) {
     let cells = house.cells();
-    for cell in &cells {
-        count_requests(cell).await;
-    }
+    // All at once: one that hangs must not hold up the others.
+    futures::future::join_all(cells.iter().map(|cell| count_requests(cell))).await;
     let reading = {
         let house = Arc::clone(house);
         tokio::task::spawn_blocking(move || read_all(&house, &cells, at)).await
@@ -184,14 +223,31 @@ async fn tick(house: &Arc<House>, at: Duration, unsaved: &mut Vec<TickRow>) {
     }
 }
 
-/// NGINX's own count, to notice requests that no line shows.
+/// NGINX's own count, to notice requests that no line shows; and whether it answers at all.
 async fn count_requests(cell: &Cell) {
-    let Some(ops) = cell.gateway.ops() else { return };
-    if lock(&cell.evidence).judge.is_none() {
+    let Some(ops) = cell.gateway.ops() else {
+        lock(&cell.evidence).deaf = None;
         return;
+    };
+    let answer = ops.stub_status().await;
+    let mut held = lock(&cell.evidence);
+    let was_deaf = held.is_deaf();
+    match answer {
+        Ok(status) => {
+            held.deaf = None;
+            held.stub = held.judge.is_some().then_some((status.requests, status.writing));
+        }
+        Err(error) => {
+            held.stub = None;
+            let (times, since, _) = held.deaf.take().unwrap_or((0, Timestamp::now(), String::new()));
+            held.deaf = Some((times.saturating_add(1), since, error.to_string()));
+        }
     }
-    let status = ops.stub_status().await.ok().map(|s| (s.requests, s.writing));
-    lock(&cell.evidence).stub = status;
+    let is_deaf = held.is_deaf();
+    drop(held);
+    if was_deaf != is_deaf {
+        cell.bell.ring();
+    }
 }
 
 /// Whether nothing of it is left to be saved.
@@ -262,8 +318,12 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
         held.rate.add(now.as_second(), u64::from(is_of_users(line.route)));
         for attempt in evidence(line, &owners, slow) {
             tick.add(&attempt);
+            held.count_recent(now.as_second(), &attempt);
             samples.extend(held.sample(&attempt).filter(|_| held.is_of_now(line)));
         }
+    }
+    if held.recent.turns(now.as_second()) {
+        cell.bell.ring();
     }
     let number = held.number;
     if let Some((set, judge)) = held.judge.as_mut() {
@@ -300,6 +360,17 @@ fn rows_of(cell: &Cell, tick: &Tick) -> Vec<TickRow> {
 }
 
 impl Evidence {
+    fn is_deaf(&self) -> bool {
+        self.deaf.as_ref().is_some_and(|(times, ..)| *times >= DEAF)
+    }
+
+    fn count_recent(&mut self, second: i64, attempt: &Attempt) {
+        if Some(&attempt.set) == self.production.as_ref() {
+            self.recent.all.add(second, 1);
+            self.recent.failed.add(second, u64::from(attempt.failed));
+        }
+    }
+
     fn begin(&mut self, set: SetId, number: u64, settings: Settings) {
         self.judge = Some((set, Judge::new(settings)));
         self.number = number;

@@ -51,7 +51,29 @@ fn gateway_of(cell: &Cell, observation: Option<&Observation>) -> GatewayView {
     if let Some((name, unseen)) = mine.and_then(|g| Some((&g.name, g.unseen.as_ref()?))) {
         view.problem.get_or_insert(format!("{}; it serves on", in_words(name, unseen)));
     }
+    let stands = observation.filter(|_| view.live.is_some()).and_then(|_| standstill(&cell.name, mine));
+    view.silent = stands.or_else(|| super::evidence::deaf_gateway(cell));
     view
+}
+
+/// Why a gateway that was live cannot answer, where the engine knows.
+fn standstill(
+    name: &canaryd_rollout::RolloutName,
+    gateway: Option<&canaryd_engine::ObservedGateway>,
+) -> Option<String> {
+    let Some(gateway) = gateway else {
+        return Some("the gateway's container is gone; canaryd makes it anew".to_owned());
+    };
+    let container = &gateway.name;
+    match gateway.state {
+        SeenState::Running => None,
+        SeenState::Paused => {
+            Some(format!("the gateway's container is paused; docker unpause {container} lets it go on"))
+        }
+        SeenState::Created | SeenState::Restarting | SeenState::Exited => Some(format!(
+            "the gateway's container {container} does not run; canaryd starts it; canaryd logs {name} --gateway shows why"
+        )),
+    }
 }
 
 /// Containers that exist and cannot be looked into: what was last known of them counts, and nothing is concluded from it.

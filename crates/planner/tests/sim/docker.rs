@@ -98,7 +98,8 @@ impl Docker {
                 self.restarts.remove(&key);
                 say("stops", replica.ordinal);
             }
-            if !refused && goal.running.contains(&replica.ordinal) && replica.state != RunState::Running {
+            let down = !matches!(replica.state, RunState::Running | RunState::Paused);
+            if !refused && goal.running.contains(&replica.ordinal) && down {
                 self.restarts.remove(&key);
                 start(replica, now);
                 say("starts", replica.ordinal);
@@ -182,6 +183,16 @@ impl Docker {
         if cause == ExitCause::Itself {
             self.restarts.insert((set.id.clone(), ordinal), 1);
         }
+    }
+
+    pub fn pause(&mut self, set: &SetId, ordinal: u32) {
+        let replicas = self.sets.iter_mut().filter(|s| &s.id == set).flat_map(|s| &mut s.replicas);
+        replicas.filter(|r| r.ordinal == ordinal).for_each(|r| r.state = RunState::Paused);
+    }
+
+    pub fn unpause(&mut self) {
+        let paused = self.sets.iter_mut().flat_map(|s| &mut s.replicas).filter(|r| r.state == RunState::Paused);
+        paused.for_each(|r| r.state = RunState::Running);
     }
 
     pub fn vanish(&mut self, set: &SetId, ordinal: u32) {

@@ -20,6 +20,8 @@ pub struct Nginx {
     pub old_workers: u32,
     pub problem: Option<String>,
     pub lowered_offline: bool,
+    /// It answers nobody.
+    pub silent: Option<String>,
     /// What is live is the twin of this intent.
     twin_of: Option<u64>,
 }
@@ -88,6 +90,7 @@ impl Nginx {
             old_workers: self.old_workers + u32::try_from(self.old.len()).unwrap(),
             lowered_offline: self.lowered_offline,
             problem: self.problem.clone(),
+            silent: self.silent.clone(),
         }
     }
 }

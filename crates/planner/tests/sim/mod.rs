@@ -119,8 +119,13 @@ impl Sim {
     // --- the manifest ---
 
     pub fn apply(&mut self, version: &str) {
+        self.apply_as(version, version);
+    }
+
+    /// Content under the name of a version that may be another one's, too.
+    pub fn apply_as(&mut self, version: &str, content: &str) {
         version.clone_into(&mut self.manifest.version);
-        self.manifest.revision = manifest::revision(version);
+        self.manifest.revision = manifest::revision(content);
         self.manifest.provisional = self.manifest.revision.clone();
         self.docker.versions.insert(self.manifest.revision.clone(), version.to_owned());
         self.save();

@@ -145,6 +145,6 @@ fn waits(waiting: &Waiting) -> String {
         Waiting::Manual { why } => format!("control: {why}"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of}"),
         Waiting::Trouble { why } => format!("trouble: {why}"),
-        Waiting::Deletion { seconds } => format!("deletion in {seconds} s"),
+        Waiting::Deletion { seconds, .. } => format!("deletion in {seconds} s"),
     }
 }

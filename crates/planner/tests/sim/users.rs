@@ -1,7 +1,7 @@
 //! The users' requests, and the judge that counts them.
 
 use canaryd_gateway::{Endpoint, Lane};
-use canaryd_planner::{EvidenceView, Live, Memory, settings_of};
+use canaryd_planner::{EvidenceView, Live, Memory, Recent, settings_of};
 use canaryd_rollout::{Rollout, SetId};
 use canaryd_verdict::{Arm, Judge, Sample};
 use jiff::Timestamp;
@@ -20,11 +20,22 @@ pub struct Users {
     owed: f64,
     sent: u64,
     extra: Vec<Sample>,
+    /// What became of production's requests.
+    pub production: Recent,
 }
 
 impl Default for Users {
     fn default() -> Self {
-        Self { rate: 50.0, silent: None, judge: None, number: 0, owed: 0.0, sent: 0, extra: Vec::new() }
+        Self {
+            rate: 50.0,
+            silent: None,
+            judge: None,
+            number: 0,
+            owed: 0.0,
+            sent: 0,
+            extra: Vec::new(),
+            production: Recent::default(),
+        }
     }
 }
 
@@ -82,6 +93,7 @@ impl Users {
             read_at: Some(now),
             silent: self.silent.clone(),
             requests_per_second: self.rate,
+            production: self.production,
         }
     }
 }

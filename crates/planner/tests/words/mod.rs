@@ -29,6 +29,7 @@ pub(crate) fn obey(sim: &mut Sim, line: &str) -> Vec<String> {
         ["until", what @ ..] => until(sim, &what.join(" ")),
         ["manifest", rest @ ..] => manifest(sim, rest),
         ["apply", version] => sim.apply(version),
+        ["apply", version, "as", content] => sim.apply_as(version, content),
         ["apply"] => sim.save(),
         ["image", rest @ ..] => image(sim, rest),
         ["version", version, rest @ ..] => conduct(sim, version, rest),
@@ -66,6 +67,13 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["evidence", "back"] => sim.users.silent = None,
         ["gateway", "refuses"] => sim.nginx.problem = Some("nginx -t refused it".to_owned()),
         ["gateway", "works"] => sim.nginx.problem = None,
+        ["nobody", "is", "paused"] => sim.docker.unpause(),
+        ["gateway", "hangs"] => sim.nginx.silent = Some("its gateway does not answer".to_owned()),
+        ["gateway", "answers"] => sim.nginx.silent = None,
+        ["users", "see", bad, "of", all, "fail"] => {
+            sim.users.production =
+                canaryd_planner::Recent { requests: all.parse().unwrap(), failed: bad.parse().unwrap() };
+        }
         ["gateway", "takes", time] => sim.nginx.delay = Duration::from_secs(seconds(time)),
         ["old", "workers", "stay", time] => sim.nginx.linger = Duration::from_secs(seconds(time)),
         ["old", "workers", n] => sim.nginx.old_workers = n.parse().unwrap(),
@@ -187,6 +195,8 @@ fn befall(sim: &mut Sim, lane: &[(SetId, u32)], words: &[&str]) {
             }
         }
         ["is", "removed", "by", "somebody"] => sim.docker.vanish(&set, ordinal),
+        ["is", "paused", "by", "somebody"] => sim.docker.pause(&set, ordinal),
+        ["one", "is", "ill"] => drop(sim.docker.ill.insert((set, ordinal))),
         ["is", "ill"] => sim.docker.ill.extend(lane.iter().cloned()),
         ["cannot", "be", "inspected"] => drop(sim.docker.unseen.insert(set)),
         ["can", "be", "inspected"] => sim.docker.unseen.clear(),

@@ -39,6 +39,7 @@ fn headline(report: &Report, end: &OutcomeView, host: &str) -> (Sign, String) {
             format!("The gateway still sends it {}.", words::share(report.live_weight))
         }
         Some(v) if report.canary.is_some() => format!("{} is in production.", v.version),
+        Some(_) if report.unwell.is_some() => format!("{}.", report.unwell.as_deref().unwrap_or_default()),
         Some(v) => format!("{} serves all users; nothing to do tonight.", v.version),
     };
     (Sign::Wrong, format!("{name} on {host}: {version} {what}{by} at {at}. {now}"))

@@ -83,10 +83,14 @@ fn row(report: &Report, wide: bool) -> [String; 4] {
 
 fn state(report: &Report) -> String {
     let mut parts = Vec::new();
+    if let Some(unwell) = &report.unwell {
+        parts.push(format!("UNWELL: {unwell}"));
+    }
     match report.stage {
         Some(stage) if words::moves(report) => {
             parts.push(format!("{}, stage {} of {}", report.phase, stage + 1, report.stages.len()));
         }
+        _ if report.phase == "idle" && report.unwell.is_some() => {}
         _ if report.phase == "idle" && report.production.is_some() => parts.push("serving".to_owned()),
         _ => parts.push(report.phase.clone()),
     }

@@ -155,6 +155,8 @@ impl Gateway {
             old_workers: self.old_workers,
             lowered_offline: self.lowered_offline,
             problem: self.problem.clone(),
+            // The world builder asks evidence and engine.
+            silent: None,
         });
     }
 
