@@ -10,6 +10,7 @@ mod keys;
 mod looking;
 mod setting;
 mod survival;
+mod unwell;
 mod unwritable;
 mod verbs;
 mod waiting;

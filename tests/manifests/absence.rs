@@ -60,7 +60,7 @@ async fn a_deleted_manifest_takes_the_canary_off_and_production_serves_on() {
 
     fs::remove_file(host.manifests().join("gone.yaml")).unwrap();
     let began = Instant::now();
-    let waits = |r: &Report| r.waiting.iter().any(|w| matches!(w, Waiting::Deletion { seconds } if *seconds > 0));
+    let waits = |r: &Report| r.waiting.iter().any(|w| matches!(w, Waiting::Deletion { seconds, .. } if *seconds > 0));
     host.until("gate-gone", "it says when it counts as deleted", waits).await;
     let orphaned = |r: &Report| r.notes.iter().any(|n| n.starts_with("orphaned"));
     host.until("gate-gone", "the canary is off", |r| orphaned(r) && r.live_weight == Weight::ZERO).await;
@@ -103,7 +103,7 @@ async fn when_several_go_at_once_a_person_is_asked() {
     let b = fs::read_to_string(host.manifests().join("gate-both-b.yaml")).unwrap();
     fs::remove_file(host.manifests().join("gate-both-a.yaml")).unwrap();
     fs::remove_file(host.manifests().join("gate-both-b.yaml")).unwrap();
-    let asks = |r: &Report| r.waiting.iter().any(|w| matches!(w, Waiting::Deletion { seconds: 0 }));
+    let asks = |r: &Report| r.waiting.iter().any(|w| matches!(w, Waiting::Deletion { seconds: 0, .. }));
     for name in ["gate-both-a", "gate-both-b"] {
         host.until(name, "a person is asked", asks).await;
     }

@@ -1,0 +1,52 @@
+//! That users are not fine is the first thing that is said.
+
+use std::time::{Duration, Instant};
+
+use canaryd_e2e::{Host, Manifest, demo_image, docker};
+use canaryd_planner::Report;
+
+use super::yes;
+
+const NAME: &str = "gate-unwell";
+
+/// One line of JSON for each event.
+async fn until_told(host: &Host, kind: &str, times: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let told = yes(host, &["events", NAME, "--output", "json"]).await;
+        if told.matches(&format!("\"kind\":\"{kind}\"")).count() == times {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{kind} was to be told {times} times: {told}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_production_and_a_paused_gateway_are_the_first_words_of_status() {
+    let app = demo_image(NAME, "v1", &[]);
+    let host = Host::start().await;
+    host.write("unwell.yaml", &Manifest::new(NAME, &app, "v1", 22_590).yaml());
+    host.until_serving(NAME, "v1").await;
+    let well = |r: &Report| r.unwell.is_none() && r.sentence.starts_with("v1 serves all");
+
+    let container = host.containers(NAME, "app").remove(0);
+    docker(&["pause", &container]);
+    let ill = |r: &Report| r.sentence.contains("its only container is not healthy") && r.sentence.contains("paused");
+    host.until(NAME, "a paused production is said", ill).await;
+    let table = yes(&host, &["status"]).await;
+    assert!(table.contains("UNWELL") && !table.contains("serving"), "{table}");
+    until_told(&host, "unwell", 1).await;
+    docker(&["unpause", &container]);
+    host.until(NAME, "all is well again", well).await;
+    until_told(&host, "well", 1).await;
+
+    let gateway = docker(&["ps", "--format", "{{.Names}}", "--filter", "publish=22590"]);
+    let gateway = gateway.trim();
+    docker(&["pause", gateway]);
+    let silent = |r: &Report| r.sentence.starts_with("users get no answers: the gateway");
+    host.until(NAME, "a paused gateway is said", silent).await;
+    until_told(&host, "unwell", 2).await;
+    docker(&["unpause", gateway]);
+    host.until(NAME, "all is well again", well).await;
+}
