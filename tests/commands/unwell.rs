@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use canaryd_e2e::{Host, Manifest, demo_image, docker};
+use canaryd_e2e::{Host, Manifest, demo_image, docker, inspect};
 use canaryd_planner::Report;
 
 use super::yes;
@@ -23,7 +23,7 @@ async fn until_told(host: &Host, kind: &str, times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_production_and_a_paused_gateway_are_the_first_words_of_status() {
+async fn a_paused_production_a_paused_gateway_and_a_lost_network_are_the_first_words_of_status() {
     let app = demo_image(NAME, "v1", &[]);
     let host = Host::start().await;
     host.write("unwell.yaml", &Manifest::new(NAME, &app, "v1", 22_590).yaml());
@@ -49,4 +49,9 @@ async fn a_paused_production_and_a_paused_gateway_are_the_first_words_of_status(
     until_told(&host, "unwell", 2).await;
     docker(&["unpause", gateway]);
     host.until(NAME, "all is well again", well).await;
+
+    let network = inspect(&container, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}");
+    docker(&["network", "disconnect", &network, &container]);
+    let cut_off = |r: &Report| r.sentence.contains("is not on canaryd's network") && r.unwell.is_some();
+    host.until(NAME, "a production that is cut off is said", cut_off).await;
 }

@@ -93,3 +93,17 @@ async fn a_log_counts_as_read_only_when_its_end_was_reached() {
     read();
     assert_eq!(view(&cell).read_at, Some(at), "behind again");
 }
+
+#[test]
+fn the_planner_is_rung_when_productions_failures_become_many_and_when_they_cease() {
+    let mut recent = RecentOf::default();
+    let mut count = |second, all, failed| {
+        recent.all.add(second, all);
+        recent.failed.add(second, failed);
+        recent.turns(second + 1)
+    };
+    assert!(!count(1_000, 19, 19), "too few to say anything");
+    assert!(count(1_001, 1, 1), "twenty of twenty");
+    assert!(!count(1_002, 10, 10), "it is known");
+    assert!(count(1_065, 100, 5), "what is over a minute old does not count, and one in twenty is no alarm");
+}
