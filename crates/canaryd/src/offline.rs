@@ -88,7 +88,8 @@ fn is_without_canary(dir: &Path, current: GenerationId) -> bool {
     intent.is_some_and(|intent| intent.traffic.canary() == Weight::ZERO)
 }
 
-fn owner() -> Owner {
+/// Whose the files of a gateway are.
+pub(crate) fn owner() -> Owner {
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
     if uid.is_root() {
         let (uid, gid) = canaryd_gateway::container::UNPRIVILEGED;

@@ -6,13 +6,18 @@ use canaryd_rollout::RolloutName;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
-use crate::page::{EventLine, LogQuery, LogText, PlanPage, StatusPage};
+use crate::page::{EventLine, LogQuery, LogText, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
     /// Everything on this host.
     async fn status(&self) -> StatusPage;
+
+    /// `Some`: nothing is answered but the status, and commands are asked for whatever the name; why.
+    fn closed(&self) -> Option<Refusal> {
+        None
+    }
 
     /// One rollout; `None`: the name is not known.
     async fn report(&self, name: &RolloutName) -> Option<Report>;

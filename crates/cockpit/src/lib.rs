@@ -18,7 +18,7 @@ pub use control::Control;
 pub use forecast::plan_table;
 pub use page::{
     CommandRequest, EventLine, Followed, LogLine, LogQuery, LogText, PlanChange, PlanConnections, PlanMemory, PlanPage,
-    PlanReplacement, PlanRequest, PlanStep, Refusal, StageForecast, StatusPage,
+    PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,
 };
 pub use server::serve;
 pub use socket::{BindError, bind, made_at, unbind};

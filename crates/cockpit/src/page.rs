@@ -29,6 +29,29 @@ pub struct StatusPage {
     pub problems: Vec<String>,
     /// Nothing is written to Docker, NGINX or the journal.
     pub dry_run: bool,
+    /// The daemon cannot read its journal: it has lowered every canary, and does nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_mode: Option<SafeMode>,
+}
+
+/// The daemon runs without its journal: every canary at 0 %, nothing started or stopped, until somebody acts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SafeMode {
+    /// That it is so, why, and who serves users: one sentence.
+    pub sentence: String,
+    /// What is wrong with the journal.
+    pub why: String,
+    /// What to do, to be typed.
+    pub way_out: String,
+}
+
+impl SafeMode {
+    /// What every other request is answered with.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        Refusal { error: self.sentence.clone(), hint: Some(self.way_out.clone()) }
+    }
 }
 
 /// One line of the history, with its place in it.

@@ -194,6 +194,7 @@ type EventParams = Result<Query<EventQuery>, QueryRejection>;
 
 async fn all_events(State(api): State<Api>, query: EventParams) -> Answered<Response> {
     let Query(query) = query?;
+    api.open()?;
     api.events(None, &query).await
 }
 
@@ -232,6 +233,7 @@ async fn logs(
 
 async fn plan(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answered<Response> {
     let request: PlanRequest = parse(&body?)?;
+    api.open()?;
     match api.control.plan(request.source, request.text).await {
         Ok(pages) => Ok(axum::Json(pages).into_response()),
         Err(error) => Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error, None)),
@@ -244,7 +246,11 @@ async fn command(
     Path(name): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answered<Response> {
-    let name = api.known(&name).await?;
+    let closed = api.control.closed();
+    let name = match (&closed, name.parse()) {
+        (Some(_), Ok(name)) => name,
+        (Some(_), Err(_)) | (None, _) => api.known(&name).await?,
+    };
     let request: CommandRequest = parse(&body?)?;
     let command = Command {
         id: request.id.unwrap_or_else(crate::fresh_id),
@@ -256,7 +262,7 @@ async fn command(
     };
     match api.control.command(&name, command).await {
         Ok(answer) => Ok((answer_status(&answer), axum::Json(answer)).into_response()),
-        Err(error) => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, error, None)),
+        Err(error) => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, error, closed.and_then(|c| c.hint))),
     }
 }
 
@@ -289,8 +295,17 @@ impl Api {
         }
     }
 
+    /// Whether anything but the status is answered.
+    fn open(&self) -> Answered<()> {
+        match self.control.closed() {
+            Some(refusal) => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, refusal)),
+            None => Ok(()),
+        }
+    }
+
     /// The name, if the daemon knows it.
     async fn known(&self, name: &str) -> Answered<RolloutName> {
+        self.open()?;
         match name.parse::<RolloutName>() {
             Ok(parsed) if self.control.report(&parsed).await.is_some() => Ok(parsed),
             Ok(_) | Err(_) => Err(self.unknown(name).await),

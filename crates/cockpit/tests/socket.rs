@@ -97,6 +97,7 @@ impl Control for Fake {
             rollouts: self.report.lock().unwrap().iter().cloned().collect(),
             problems: Vec::new(),
             dry_run: false,
+            safe_mode: None,
         }
     }
     async fn report(&self, name: &RolloutName) -> Option<Report> {

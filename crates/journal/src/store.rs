@@ -166,7 +166,7 @@ impl Store {
     }
 }
 
-fn remember(tx: &Transaction<'_>, name: &str, json: &str) -> rusqlite::Result<()> {
+pub(crate) fn remember(tx: &Transaction<'_>, name: &str, json: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO memory VALUES (?1, ?2) ON CONFLICT DO UPDATE SET json = ?2";
     tx.prepare_cached(sql)?.execute([name, json]).map(|_| ())
 }
@@ -176,7 +176,7 @@ fn meta_set(tx: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()
     tx.prepare_cached(sql)?.execute([key, value]).map(|_| ())
 }
 
-fn tell(tx: &Transaction<'_>, name: &str, events: &[NewEvent], at: Timestamp) -> rusqlite::Result<Vec<u64>> {
+pub(crate) fn tell(tx: &Transaction<'_>, name: &str, events: &[NewEvent], at: Timestamp) -> rusqlite::Result<Vec<u64>> {
     let sql = "INSERT INTO event (name, at, severity, kind, message) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING seq";
     let mut insert = tx.prepare_cached(sql)?;
     let at = at.as_millisecond();
@@ -216,7 +216,7 @@ fn transact<T>(
 }
 
 /// Opens the file, which is made readable for this user only; SQLite gives its companions the same mode.
-fn connect(path: &Path) -> Result<Connection> {
+pub(crate) fn connect(path: &Path) -> Result<Connection> {
     let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     made.map_err(|source| JournalError::Io { doing: "open", path: path.to_owned(), source })?;
     let conn = Connection::open(path).map_err(sqlite(path))?;
@@ -225,7 +225,7 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 /// `auto_vacuum` only takes effect before the first table, so it comes before everything else.
-fn prepare(conn: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     conn.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))?;

@@ -13,7 +13,7 @@ use crate::trial::{Kind, Push, Trial};
 use crate::turn::{Did, Turn};
 
 /// Productions of the past that are remembered; their files and image tags are kept.
-const HISTORY: usize = 5;
+pub(crate) const HISTORY: usize = 5;
 
 impl Turn<'_> {
     /// 100 % must be live with every replica healthy; then the lanes are swapped.

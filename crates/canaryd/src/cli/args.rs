@@ -2,6 +2,7 @@
 
 mod about;
 mod help;
+mod journal;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use canaryd_planner::Verb;
 use canaryd_rollout::{RolloutName, Weight};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use journal::{CheckArgs, JournalCommand, RebuildArgs};
 
 use help::{DOCTOR_HELP, EXIT_CODES, FOLLOW_HELP, SET_HELP, WAIT_HELP};
 
@@ -160,6 +163,9 @@ pub(crate) enum Command {
     /// Finds out what is wrong on this host, what that means, and how to mend it; changes nothing
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),
+    /// Checks the journal, or makes it anew when it is lost or damaged
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Goes to the next stage now; a failing check still takes the version off
     #[command(after_help = "Example: canaryd advance shop --comment 'looked at the traces'")]
     Advance(VerbArgs),

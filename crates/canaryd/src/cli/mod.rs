@@ -23,7 +23,7 @@ use canaryd_planner::Verb;
 use clap::{CommandFactory, Parser};
 
 use crate::paths::Surroundings;
-use args::{Asked, Cli, Command, OutputFormat};
+use args::{Asked, Cli, Command, JournalCommand, OutputFormat};
 pub(crate) use args::{Common, DemoArgs, LogFormat, ReachChoice};
 pub(crate) use daemon::DaemonArgs;
 use exit::{Exit, Failure};
@@ -118,6 +118,8 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Logs(args) => run::logs(args, common).await,
         Command::Explain(args) => run::explain(args, common).await,
         Command::Doctor(args) => run::doctor(args, common).await,
+        Command::Journal(JournalCommand::Check(args)) => run::journal_check(args, common).await,
+        Command::Journal(JournalCommand::Rebuild(args)) => run::journal_rebuild(args).await,
         Command::Advance(args) => run::send(args.asks(Verb::Advance), common).await,
         Command::Promote(args) => {
             let verb = Verb::Promote { reason: args.reason };

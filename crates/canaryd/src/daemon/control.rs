@@ -49,6 +49,7 @@ impl Control for Desk {
             rollouts: house.cells().iter().filter_map(|cell| lock(&cell.report).clone()).collect(),
             problems,
             dry_run: house.config.dry_run,
+            safe_mode: None,
         }
     }
 

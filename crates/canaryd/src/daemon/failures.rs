@@ -75,6 +75,11 @@ impl Failures {
         self.bundles().into_iter().filter(|bundle| !bundle.is_whole()).collect()
     }
 
+    /// The sets of this rollout that a bundle tells of.
+    pub(crate) fn sets_of(&self, name: &RolloutName) -> Vec<SetId> {
+        self.bundles().into_iter().filter(|bundle| &bundle.name == name).map(|bundle| bundle.set).collect()
+    }
+
     /// From now on they tell of a rollout that is no more.
     ///
     /// # Errors

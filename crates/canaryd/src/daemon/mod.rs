@@ -21,8 +21,10 @@ mod manifests;
 mod observer;
 mod plan_gateway;
 mod plan_page;
+pub(crate) mod rebuild;
 mod resolver;
 mod rollouts;
+mod safe;
 mod scratch;
 mod slots;
 mod store;
@@ -69,10 +71,16 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Engine or journal cannot be used; the message says what to do.
 pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     let stop = CancellationToken::new();
-    let house = open(&args, stop.clone()).await?;
+    let (house, memories) = match open(&args, stop.clone()).await {
+        Ok(opened) => opened,
+        Err(error) => match safe::is_due(&error).filter(|_| !args.dry_run) {
+            Some(why) => return safe::run(&args, why).await,
+            None => return Err(error),
+        },
+    };
     let listener = canaryd_cockpit::bind(&args.socket).await?;
     let socket = canaryd_cockpit::made_at(&args.socket);
-    recall(&house).await?;
+    recall(&house, memories);
     tidy::at_start(&house).await;
     let (source, wakes) = DirectorySource::start(house.config.watch.clone());
     let tasks = house.tasks.clone();
@@ -138,7 +146,11 @@ async fn close(house: &Arc<House>) {
     }
 }
 
-async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> {
+/// What is remembered of each rollout.
+type Memories = BTreeMap<RolloutName, Memory>;
+
+/// The journal first, with everything in it: where it cannot be read nothing else is asked for.
+async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<(Arc<House>, Memories)> {
     let state_dir = std::path::absolute(&args.state)?;
     let (state_dir, scratch) = if args.dry_run {
         let scratch = Scratch::of(&state_dir).await?;
@@ -148,6 +160,9 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
     };
     let store = Store::open(&state_dir)?;
     let Opened { journal, epoch, instance } = open_journal(&state_dir).await?;
+    let memories = journal.memories().await?;
+    let memories: Memories =
+        memories.iter().map(|(name, json)| remembered(journal.path(), name, json)).collect::<Result<_>>()?;
     let options = DockerOptions { host: args.docker_host.clone(), ..DockerOptions::new(&instance, &state_dir) };
     let engine = DockerEngine::connect(options).await?;
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
@@ -162,7 +177,8 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<Arc<House>> 
         _scratch: scratch,
     };
     let engine: Arc<dyn Engine> = Arc::new(engine);
-    Ok(House::new(config, engine, journal, store, args.max_moving, Book::new(args.vars.clone()), stop))
+    let book = Book::new(args.vars.clone());
+    Ok((House::new(config, engine, journal, store, args.max_moving, book, stop), memories))
 }
 
 /// A daemon that was killed a moment ago may still hold the lock: the kernel takes it away with the last of the process.
@@ -179,15 +195,9 @@ async fn open_journal(state_dir: &Path) -> Result<Opened, JournalError> {
 }
 
 /// Takes up what an earlier run knew: every rollout with a memory or a last valid manifest.
-///
-/// # Errors
-/// A memory cannot be read: to begin without it would be to install over what serves.
-async fn recall(house: &Arc<House>) -> Result<()> {
+fn recall(house: &Arc<House>, memories: Memories) {
     let mut kept: BTreeMap<RolloutName, Kept> =
         house.store.desired().into_iter().map(|kept| (kept.rollout.name.clone(), kept)).collect();
-    let memories = house.journal.memories().await?;
-    let memories: BTreeMap<RolloutName, Memory> =
-        memories.iter().map(|(name, json)| remembered(house.journal.path(), name, json)).collect::<Result<_>>()?;
     let names: BTreeSet<RolloutName> = kept.keys().chain(memories.keys()).cloned().collect();
     for name in names {
         let memory = memories.get(&name).cloned().unwrap_or_default();
@@ -209,28 +219,30 @@ async fn recall(house: &Arc<House>) -> Result<()> {
         }
         start_cell(house, &cell);
     }
-    Ok(())
 }
 
 /// A memory as this version understands it. Its format is looked at first: what a newer version wrote may read well and
 /// mean something else.
-fn remembered(journal: &Path, name: &str, json: &str) -> Result<(RolloutName, Memory)> {
+///
+/// # Errors
+/// It cannot be read: to begin without it would be to install over what serves.
+pub(crate) fn remembered(journal: &Path, name: &str, json: &str) -> Result<(RolloutName, Memory)> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,
     }
-    let read = || -> Result<_> {
-        let Head { format } = serde_json::from_str(json)?;
+    let path = || journal.to_owned();
+    let read = || -> Result<_, JournalError> {
+        let damaged = |what: String| JournalError::Corrupt { path: path(), what };
+        let Head { format } = serde_json::from_str(json).map_err(|e| damaged(e.to_string()))?;
         if format > Memory::FORMAT {
-            return Err(JournalError::Newer { path: journal.to_owned(), found: format, known: Memory::FORMAT }.into());
+            return Err(JournalError::Newer { path: path(), found: format, known: Memory::FORMAT });
         }
-        Ok((name.parse()?, serde_json::from_str(json)?))
+        let memory = serde_json::from_str(json).map_err(|e| damaged(e.to_string()))?;
+        let name = name.parse().map_err(|_| damaged(format!("{name:?} is no name of a rollout")))?;
+        Ok((name, memory))
     };
-    read().with_context(|| {
-        format!(
-            "the journal's memory of {name} cannot be read; nothing was changed, everything goes on serving unwatched"
-        )
-    })
+    read().with_context(|| format!("the journal's memory of {name} cannot be read"))
 }
 
 /// Starts the loops of one rollout.
@@ -257,7 +269,7 @@ mod tests {
     #[test]
     fn a_memory_that_cannot_be_read_is_named_and_never_taken_for_an_empty_one() {
         let error = format!("{:#}", read("{\"format\": 1, \"phase\": 7}").unwrap_err());
-        assert!(error.starts_with("the journal's memory of shop cannot be read; nothing was changed"), "{error}");
+        assert!(error.starts_with("the journal's memory of shop cannot be read"), "{error}");
         assert!(read("{}").is_err(), "a memory without a format is none of ours");
         assert!(read(&serde_json::to_string(&Memory::default()).unwrap()).is_ok());
     }

@@ -47,12 +47,16 @@ pub(crate) struct Kept {
 impl Store {
     /// Makes the directories.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let store =
-            Self { root: root.to_owned(), revisions: Arc::default(), failures: Failures::new(root.join("failures")) };
+        let store = Self::look(root);
         for dir in ["revisions", "desired", "failures", "gateways"] {
             private_dir(&root.join(dir)).with_context(|| format!("cannot make {}", root.join(dir).display()))?;
         }
         Ok(store)
+    }
+
+    /// What is there, without making anything.
+    pub(crate) fn look(root: &Path) -> Self {
+        Self { root: root.to_owned(), revisions: Arc::default(), failures: Failures::new(root.join("failures")) }
     }
 
     /// Directory of one gateway: configuration, logs, tokens.
@@ -62,8 +66,7 @@ impl Store {
 
     /// Every gateway that has a directory.
     pub(crate) fn gateways(&self) -> Vec<RolloutName> {
-        let entries = fs::read_dir(self.root.join("gateways")).into_iter().flatten().filter_map(Result::ok);
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+        gateways_in(&self.root)
     }
 
     /// Removes everything of a gateway that is gone for good. Its directory is put aside first, so that no half of it is
@@ -135,6 +138,20 @@ impl Store {
         Some(rollout)
     }
 
+    /// Every revision of this rollout whose content is there, newest first.
+    pub(crate) fn revisions_of(&self, name: &RolloutName) -> Vec<Rollout> {
+        let entries = fs::read_dir(self.root.join("revisions")).into_iter().flatten().filter_map(Result::ok);
+        let read = |path: PathBuf| -> Option<(std::time::SystemTime, Rollout)> {
+            let path = path.join("rollout.json");
+            let rollout: Rollout = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+            Some((fs::metadata(&path).ok()?.modified().ok()?, rollout))
+        };
+        let mut found: Vec<_> =
+            entries.filter_map(|entry| read(entry.path())).filter(|(_, r)| &r.name == name).collect();
+        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.revision.cmp(&b.1.revision)));
+        found.into_iter().map(|(_, rollout)| rollout).collect()
+    }
+
     /// Removes a revision's files.
     pub(crate) fn forget_revision(&self, name: &RolloutName, revision: &RevisionId) -> io::Result<()> {
         lock(&self.revisions).remove(&(name.clone(), revision.clone()));
@@ -170,6 +187,12 @@ impl Store {
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Every gateway that has a directory in this state directory.
+pub(crate) fn gateways_in(root: &Path) -> Vec<RolloutName> {
+    let entries = fs::read_dir(root.join("gateways")).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The content id of a component's image in a resolved rollout.

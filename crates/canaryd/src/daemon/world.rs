@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState, Unseen};
 use canaryd_planner::{
-    Desired, EngineView, Exit, ExitCause, Fault, GatewayView, Memory, Replica, RunState, SetView, Slots, Trouble, World,
+    Desired, EngineView, Exit, ExitCause, Fault, GatewayView, Health, Memory, Replica, RunState, SetView, Slots,
+    Trouble, World,
 };
 use canaryd_rollout::{Component, RevisionId, Rollout, SetId};
 use jiff::Timestamp;
@@ -155,6 +156,15 @@ fn probe(house: &House, cell: &Arc<Cell>, revisions: &Revisions, containers: &[&
 }
 
 fn sets_of(cell: &Cell, reachable: bool, revisions: &Revisions, containers: &[&ObservedContainer]) -> Vec<SetView> {
+    grouped(containers, |container| replica_of(cell, reachable, revisions, container))
+}
+
+/// The sets by their labels alone: nobody was asked how they are.
+pub(crate) fn sets_by_labels(containers: &[&ObservedContainer]) -> Vec<SetView> {
+    grouped(containers, |container| replica(container, Health::Unasked))
+}
+
+fn grouped(containers: &[&ObservedContainer], replica: impl Fn(&ObservedContainer) -> Replica) -> Vec<SetView> {
     let mut sets: BTreeMap<SetId, SetView> = BTreeMap::new();
     for container in containers {
         let set = sets.entry(container.set.clone()).or_insert_with(|| SetView {
@@ -163,7 +173,7 @@ fn sets_of(cell: &Cell, reachable: bool, revisions: &Revisions, containers: &[&O
             revision: container.revision.clone(),
             replicas: Vec::new(),
         });
-        set.replicas.push(replica_of(cell, reachable, revisions, container));
+        set.replicas.push(replica(container));
     }
     let mut sets: Vec<SetView> = sets.into_values().collect();
     for set in &mut sets {
@@ -173,6 +183,10 @@ fn sets_of(cell: &Cell, reachable: bool, revisions: &Revisions, containers: &[&O
 }
 
 fn replica_of(cell: &Cell, reachable: bool, revisions: &Revisions, container: &ObservedContainer) -> Replica {
+    replica(container, cell.health.of(container, revisions.component(container), reachable))
+}
+
+fn replica(container: &ObservedContainer, health: Health) -> Replica {
     Replica {
         ordinal: container.ordinal,
         container: container.id.chars().take(12).collect(),
@@ -183,7 +197,7 @@ fn replica_of(cell: &Cell, reachable: bool, revisions: &Revisions, container: &O
             SeenState::Restarting => RunState::Restarting,
             SeenState::Exited => RunState::Exited,
         },
-        health: cell.health.of(container, revisions.component(container), reachable),
+        health,
         started_at: container.started_at,
         addr: container.addr,
         exits: container.exits.iter().map(exit_of).collect(),

@@ -103,6 +103,8 @@ pub(super) struct Page {
     pub(super) dry_run: bool,
     pub(super) rollouts: usize,
     pub(super) problems: usize,
+    /// It runs without its journal: the sentence that says so, and the way out.
+    pub(super) safe_mode: Option<(String, String)>,
 }
 
 /// The state directory.

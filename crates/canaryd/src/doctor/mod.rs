@@ -108,3 +108,9 @@ pub(crate) async fn examine(places: &Places) -> Diagnosis {
         findings,
     }
 }
+
+/// What is so with the journal of one state directory, every page of it. `None`: the disk does not answer.
+pub(crate) async fn examine_journal(state: PathBuf, patience: std::time::Duration) -> Option<Vec<Finding>> {
+    let state = look::journal_in(state, patience).await?;
+    Some(check::journal_of(&state))
+}

@@ -80,6 +80,11 @@ impl Nginx {
         self.lowered_offline |= weighty.is_some_and(|known| self.twin_of == Some(known.seq));
     }
 
+    /// What is on disk is live, and nothing else is known.
+    pub fn start_again(&mut self, live: Option<Live>) {
+        (self.live, self.asked, self.twin_of, self.lowered_offline) = (live, None, None, false);
+    }
+
     pub fn remove(&mut self) {
         *self = Self { delay: self.delay, linger: self.linger, ..Self::default() };
     }

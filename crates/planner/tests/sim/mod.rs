@@ -19,8 +19,9 @@ pub mod users;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use canaryd_gateway::Traffic;
 use canaryd_planner::*;
-use canaryd_rollout::{ImageState, Rollout};
+use canaryd_rollout::{ImageState, RevisionId, Rollout, Weight};
 use jiff::Timestamp;
 
 use docker::Docker;
@@ -158,6 +159,47 @@ impl Sim {
             self.disk = self.memory.clone();
         }
         id
+    }
+
+    // --- the journal ---
+
+    /// The daemon was killed and its journal is gone; safe mode lowers, and a memory is made of what is left.
+    pub fn rebuild(&mut self, safe_mode: bool) {
+        let mut live = self.nginx.live.clone();
+        if let Some(live) = live.as_mut().filter(|live| safe_mode && live.intent.traffic.canary() > Weight::ZERO) {
+            live.intent.traffic = Traffic::PRODUCTION;
+        }
+        self.nginx.start_again(live.clone());
+        let rebuilt = rebuild(&self.traces(), self.now);
+        for line in rebuilt.found.iter().chain(&rebuilt.assumed) {
+            self.told(line);
+        }
+        (self.memory, self.disk) = (rebuilt.memory.clone(), rebuilt.memory);
+        self.docker.troubles.clear();
+        self.world.shelf = Shelf::default();
+        self.waking = true;
+        self.laws.wake(self.memory.asked());
+    }
+
+    /// What is left without the journal.
+    pub fn traces(&self) -> Traces {
+        let desired = match &self.world.desired {
+            Desired::Ready(rollout) => Some((**rollout).clone()),
+            Desired::Unknown | Desired::Gone { .. } => None,
+        };
+        let content = |(revision, version): (&RevisionId, &String)| {
+            let (version, revision) = (version.clone(), revision.clone());
+            Rollout { version, provisional: revision.clone(), revision, ..self.manifest.clone() }
+        };
+        Traces {
+            desired,
+            revisions: self.docker.versions.iter().map(content).collect(),
+            sets: self.docker.sets.clone(),
+            versions: self.docker.versions.clone(),
+            live: self.nginx.live.as_ref().map(|live| live.intent.clone()),
+            seq: 0,
+            last_set: 0,
+        }
     }
 
     // --- time ---

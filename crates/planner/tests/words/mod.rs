@@ -78,6 +78,8 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["old", "workers", "stay", time] => sim.nginx.linger = Duration::from_secs(seconds(time)),
         ["old", "workers", n] => sim.nginx.old_workers = n.parse().unwrap(),
         ["somebody", "lowers", "offline"] => sim.nginx.lower_offline(),
+        ["the", "journal", "is", "lost", "and", "rebuilt"] => sim.rebuild(true),
+        ["the", "journal", "is", "lost", "and", "rebuilt", "without", "safe", "mode"] => sim.rebuild(false),
         ["clock", "jumps", "back", time] => sim.now -= Duration::from_secs(seconds(time)),
         ["clock", "jumps", time] => sim.now += Duration::from_secs(seconds(time)),
         _ => panic!("nobody knows what this means: {}", words.join(" ")),

@@ -36,3 +36,15 @@ In a pipe it leaves with 3 as soon as only a person can go on; on a terminal it 
 waited for: until --timeout, else 2 minutes.
 
 Example: canaryd follow shop";
+
+/// Below the flags of `journal check`.
+pub(super) const CHECK_HELP: &str = "\
+Exit code: 0 it is good, 1 it is damaged, missing or not to be used.
+Example: canaryd journal check";
+
+/// Below the flags of `journal rebuild`.
+pub(super) const REBUILD_HELP: &str = "\
+Production is what the live configuration of each gateway serves as production; a version on trial counts as
+aborted. History, evidence, pauses and what was blocked before are lost. The old journal is kept beside the new one.
+Needs a stopped daemon and Docker; users notice nothing.
+Example: systemctl stop canaryd; canaryd journal rebuild; systemctl start canaryd";

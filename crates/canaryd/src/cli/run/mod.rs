@@ -5,6 +5,7 @@ mod doctor;
 mod ear;
 mod files;
 mod follow;
+mod journal;
 mod patience;
 mod verbs;
 mod watch;
@@ -13,6 +14,7 @@ pub(crate) use ask::{events, explain, logs, plan, status};
 pub(crate) use doctor::doctor;
 pub(crate) use files::{set, validate};
 pub(crate) use follow::follow;
+pub(crate) use journal::{journal_check, journal_rebuild};
 pub(crate) use verbs::{delete, rollback, send};
 pub(crate) use watch::wait;
 

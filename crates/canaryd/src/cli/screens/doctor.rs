@@ -21,6 +21,13 @@ pub(crate) fn render_doctor(found: &Diagnosis, width: usize, style: Style) -> St
     style.finish(lines.join("\n") + "\n")
 }
 
+/// Findings alone, one below the other.
+pub(crate) fn render_findings(findings: &[Finding], width: usize, style: Style) -> String {
+    let column = findings.iter().map(|f| f.item.chars().count()).max().unwrap_or(0).min(LONGEST_ITEM);
+    let lines: Vec<String> = findings.iter().flat_map(|f| render_finding(f, column, width, style)).collect();
+    style.finish(lines.join("\n") + "\n")
+}
+
 fn sentence(found: &Diagnosis) -> String {
     let count = |level| found.findings.iter().filter(|f| f.level == level).count();
     let things = |n: usize| if n == 1 { "1 thing is".to_owned() } else { format!("{n} things are") };

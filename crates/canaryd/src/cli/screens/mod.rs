@@ -10,7 +10,7 @@ mod follow;
 mod plan;
 mod status;
 
-pub(crate) use doctor::render_doctor;
+pub(crate) use doctor::{render_doctor, render_findings};
 pub(crate) use ending::render_ending;
 pub(crate) use event::render_event;
 pub(crate) use explain::render_explain;

@@ -1,6 +1,6 @@
 //! All rollouts of a host in one table.
 
-use canaryd_cockpit::StatusPage;
+use canaryd_cockpit::{SafeMode, StatusPage};
 use canaryd_planner::{Outcome, Report, Unmet, Waiting};
 
 use super::first::render_first;
@@ -14,7 +14,9 @@ pub(crate) fn render_status(page: &StatusPage, wide: bool, width: usize, style: 
     if page.dry_run {
         text.push_str("dry run: nothing is written to Docker, NGINX or the journal; what would follow is simulated as succeeding\n");
     }
-    if page.rollouts.is_empty() {
+    if let Some(mode) = &page.safe_mode {
+        text.push_str(&safe_mode(page, mode, width, style));
+    } else if page.rollouts.is_empty() {
         text.push_str(&render_first(&page.host, &page.watch));
     } else {
         text.push_str(&headline(page));
@@ -27,6 +29,15 @@ pub(crate) fn render_status(page: &StatusPage, wide: bool, width: usize, style: 
         text.push('\n');
     }
     style.finish(text)
+}
+
+/// That it is so, and the way out, before anything else.
+fn safe_mode(page: &StatusPage, mode: &SafeMode, width: usize, style: Style) -> String {
+    let room = if width == 0 { usize::MAX } else { width };
+    let said = wrap("", "", &tame(&format!("{}: {}", page.host, mode.sentence)), room);
+    let mut lines: Vec<String> = said.iter().map(|line| style.bold(line)).collect();
+    lines.extend(wrap("way out: ", "         ", &tame(&mode.way_out), room));
+    lines.join("\n") + "\n"
 }
 
 fn headline(page: &StatusPage) -> String {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use canaryd_gateway::{GenerationId, Intent};
+use canaryd_link::Link;
 use serde::{Deserialize, Serialize};
 
+use super::lowering::lowered;
 use crate::daemon::store::{private_dir, write_atomically};
 
 /// The file with the tokens.
@@ -82,6 +84,27 @@ pub(super) fn keep_intent(dir: &Path, generation: GenerationId, intent: &Intent)
 pub(crate) fn intent_of(dir: &Path, generation: GenerationId) -> Option<Intent> {
     let path = intents(dir).join(format!("{}.json", generation.original()));
     serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// What the live configuration does, as the symlink names it; a twin's: nothing for the canary.
+pub(crate) fn live_intent(dir: &Path) -> Option<Intent> {
+    let current = Link::look(dir).current?;
+    let intent = intent_of(dir, current)?;
+    let traffic = if current.is_twin() { lowered(intent.traffic) } else { intent.traffic };
+    Some(Intent { traffic, ..intent })
+}
+
+/// Every intent that is kept.
+pub(crate) fn all_intents(dir: &Path) -> Vec<Intent> {
+    let entries = fs::read_dir(intents(dir)).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()).collect()
+}
+
+/// The highest epoch that a configuration of this gateway has.
+pub(crate) fn last_epoch(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir.join("conf/generations")).into_iter().flatten().filter_map(Result::ok);
+    let epochs = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<GenerationId>().ok());
+    epochs.chain(Link::look(dir).current).map(GenerationId::epoch).max().unwrap_or(0)
 }
 
 /// Removes the intents of generations that are gone.

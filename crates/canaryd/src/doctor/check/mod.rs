@@ -10,6 +10,7 @@ mod state;
 
 use super::Finding;
 use super::facts::Facts;
+pub(super) use state::journal_of;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![socket::daemon(facts)];

@@ -53,6 +53,7 @@ fn page() -> Page {
         dry_run: false,
         rollouts: 1,
         problems: 0,
+        safe_mode: None,
     }
 }
 

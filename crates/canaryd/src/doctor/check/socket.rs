@@ -29,6 +29,9 @@ pub(super) fn daemon(facts: &Facts) -> Finding {
 
 fn running(facts: &Facts, page: &Page) -> Finding {
     let said = format!("runs since {}, version {}", date(page.since), page.version);
+    if let Some((sentence, way_out)) = &page.safe_mode {
+        return Finding::wrong("daemon", sentence).means("it answers nothing but its status").mend(way_out);
+    }
     if page.version != facts.version {
         return Finding::warning("daemon", format!("{said}; this command line is {}", facts.version))
             .means("an upgrade is not in force yet, or two versions are installed")
@@ -131,6 +134,9 @@ mod tests {
     fn another_version_a_dry_run_and_ignored_manifests_are_warnings() {
         let other = spoiled(|f| page_of(f).version = "0.0.9".into());
         only(&other, "daemon", Level::Warning, &["version 0.0.9", "this command line is 0.1.0", "restart"]);
+        let safe = ("safe mode: the journal cannot be used".to_owned(), "canaryd journal rebuild".to_owned());
+        let safe = spoiled(|f| page_of(f).safe_mode = Some(safe.clone()));
+        only(&safe, "daemon", Level::Wrong, &["safe mode", "nothing but its status", "canaryd journal rebuild"]);
         only(&spoiled(|f| page_of(f).dry_run = true), "daemon", Level::Warning, &["--dry-run", "changes nothing"]);
         only(
             &spoiled(|f| page_of(f).problems = 2),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::super::Finding;
 use super::super::facts::{Dir, Disk, Facts, Journal, State};
 use super::bytes;
+use crate::daemon::remembered;
 
 /// Below this a log may fill the disk before anybody looks.
 const LITTLE: u64 = 1 << 30;
@@ -15,6 +16,9 @@ const NOTHING: u64 = 64 << 20;
 const FEW_INODES: u64 = 10_000;
 /// With fewer nothing can be written soon.
 const NO_INODES: u64 = 100;
+/// What a daemon does that cannot use its journal.
+const SAFE_MODE: &str =
+    "a daemon that is started now runs in safe mode: production serves, canaries are at 0 %, nothing moves";
 /// A log that a living daemon keeps is a few MiB.
 const LARGE_WAL: u64 = 256 << 20;
 
@@ -126,8 +130,31 @@ fn with_inodes(said: String, disk: Disk) -> String {
     if lacks_inodes(disk, FEW_INODES) { format!("{said}, {} inodes free", disk.inodes_free) } else { said }
 }
 
-pub(super) fn journal(facts: &Facts) -> Option<Finding> {
-    let state = facts.state.as_ref()?;
+pub(super) fn journal(facts: &Facts) -> Vec<Finding> {
+    facts.state.as_ref().map(journal_of).unwrap_or_default()
+}
+
+/// The journal, then each memory in it that cannot be read.
+pub(in crate::doctor) fn journal_of(state: &State) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = the_journal(state).into_iter().collect();
+    if let Journal::Found(found) = &state.journal {
+        findings.extend(unreadable(state, found));
+    }
+    findings
+}
+
+/// A memory that cannot be read keeps the whole journal from being used.
+fn unreadable(state: &State, found: &Examined) -> Vec<Finding> {
+    let path = state.path.join("journal.db");
+    let one = |(name, json): &(String, String)| {
+        let error = remembered(&path, name, json).err()?;
+        let found = Finding::wrong(format!("memory {name}"), format!("{error:#}"));
+        Some(found.means(SAFE_MODE).mend(restore(state)))
+    };
+    found.memories.iter().filter_map(one).collect()
+}
+
+fn the_journal(state: &State) -> Option<Finding> {
     let dir = state.dir.as_ref()?;
     let path = state.path.join("journal.db").display().to_string();
     match &state.journal {
@@ -139,7 +166,7 @@ pub(super) fn journal(facts: &Facts) -> Option<Finding> {
             );
             Some(
                 Finding::wrong("journal", said)
-                    .means("what is in production is not remembered; the daemon does not start")
+                    .means(format!("what is in production is not remembered; {SAFE_MODE}"))
                     .mend(restore(state)),
             )
         }
@@ -166,8 +193,8 @@ fn examined(state: &State, path: &str, found: &Examined) -> Finding {
             "journal",
             format!("a newer canaryd wrote it: format {}, this one reads up to {}", found.format, found.known),
         )
-        .means("this version does not start on it")
-        .mend("install the newer canaryd again");
+        .means(SAFE_MODE)
+        .mend(format!("install the newer canaryd again; or {}", restore(state)));
     }
     if found.plain.as_ref().is_some_and(|plain| *plain != found.instance) {
         let plain = found.plain.clone().unwrap_or_default();
@@ -175,7 +202,7 @@ fn examined(state: &State, path: &str, found: &Examined) -> Finding {
             "journal",
             format!("it belongs to instance {}, the file instance says {plain}", found.instance),
         )
-        .means("two state directories were mixed; the daemon does not start")
+        .means(format!("two state directories were mixed; {SAFE_MODE}"))
         .mend(restore(state));
     }
     let size = format!("format {}, {} and {} of log", found.format, bytes(found.size), bytes(found.wal));
@@ -195,13 +222,13 @@ fn damaged(state: &State, path: &str, what: &str) -> Finding {
         "journal",
         format!("{path} is damaged or not a journal of canaryd: {}", what.lines().next().unwrap_or(what)),
     )
-    .means("production serves on; a daemon that is started now refuses it")
+    .means(SAFE_MODE)
     .mend(restore(state))
 }
 
 fn restore(state: &State) -> String {
     format!(
-        "stop the daemon and put a backup of the whole {} in place; without one, move it away: containers that run then are nobody's",
+        "stop the daemon and put a backup of the whole {0} in place; without one: canaryd journal rebuild --state {0}",
         state.path.display()
     )
 }

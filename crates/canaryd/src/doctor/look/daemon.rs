@@ -40,5 +40,6 @@ fn short(page: StatusPage) -> Page {
         dry_run: page.dry_run,
         rollouts: page.rollouts.len(),
         problems: page.problems.len(),
+        safe_mode: page.safe_mode.map(|mode| (mode.sentence, mode.way_out)),
     }
 }

@@ -21,6 +21,8 @@ const QUICK: Duration = Duration::from_secs(6);
 /// For all questions to Docker together.
 const PATIENT: Duration = Duration::from_secs(12);
 
+pub(super) use state::look_at as journal_in;
+
 pub(super) async fn look(places: &Places) -> Facts {
     let (socket, state, kernel) =
         tokio::join!(daemon::look(&places.socket), state::look(places.state.clone()), blocking(host::kernel),);

@@ -12,16 +12,22 @@ use crate::doctor::facts::{Dir, Journal, State};
 
 /// The check of the journal's pages may take this long.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The journal altogether.
-const LONGEST: Duration = Duration::from_secs(8);
+/// Everything else of the journal.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// `None`: the disk does not answer.
 pub(super) async fn look(path: PathBuf) -> Option<State> {
+    look_at(path, PATIENCE).await
+}
+
+/// Likewise; the check of the journal's pages may take `patience`.
+pub(in crate::doctor) async fn look_at(path: PathBuf, patience: Duration) -> Option<State> {
     let at = path.clone();
     let (dir, disk, holder) = blocking(move || (dir(&at), disk(&at), canaryd_journal::holder(&at))).await?;
     let holder = holder.and_then(process::process);
-    let late = |_| Journal::Unread(format!("it took longer than {LONGEST:?}"));
-    let journal = tokio::time::timeout(LONGEST, journal(&path)).await.unwrap_or_else(late);
+    let longest = patience + LONGEST;
+    let late = |_| Journal::Unread(format!("it took longer than {longest:?}"));
+    let journal = tokio::time::timeout(longest, journal(&path, patience)).await.unwrap_or_else(late);
     Some(State { path, dir, disk, holder, journal })
 }
 
@@ -36,8 +42,8 @@ fn dir(path: &Path) -> Option<Dir> {
     })
 }
 
-async fn journal(path: &Path) -> Journal {
-    match canaryd_journal::examine(path, PATIENCE).await {
+async fn journal(path: &Path, patience: Duration) -> Journal {
+    match canaryd_journal::examine(path, patience).await {
         Ok(Some(found)) => Journal::Found(Box::new(found)),
         Ok(None) => {
             let plain = std::fs::read_to_string(path.join("instance")).ok();

@@ -1,0 +1,163 @@
+//! `canaryd journal check` and `canaryd journal rebuild`.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use canaryd_engine::{DockerEngine, DockerOptions, Engine};
+use canaryd_journal::{Hold, JournalError};
+use jiff::Timestamp;
+
+use super::json;
+use crate::cli::args::{CheckArgs, Common, OutputFormat, RebuildArgs};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::live::{put, put_exact, size, talk};
+use crate::cli::screens::render_findings;
+use crate::cli::style::{Style, tame};
+use crate::daemon::rebuild::{Proposal, propose};
+use crate::doctor::{Finding, Level, examine_journal};
+use crate::paths::Surroundings;
+
+/// Every page of the largest journal is read within that.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// `canaryd journal check`.
+pub(crate) async fn journal_check(args: CheckArgs, common: &Common) -> Result<Exit, Failure> {
+    let around = Surroundings::find();
+    let socket = common.socket.clone().unwrap_or_else(|| around.socket_to_ask(Path::exists));
+    let state = args.state.unwrap_or_else(|| around.state_behind(&socket));
+    let findings = findings(&state).await?;
+    match args.output {
+        OutputFormat::Json => put_exact(&json(&findings)?),
+        OutputFormat::Table | OutputFormat::Wide => {
+            put_exact(&render_findings(&findings, size().0, Style::of(common)));
+        }
+    }
+    Ok(if is_good(&findings) { Exit::Yes } else { Exit::No })
+}
+
+async fn findings(state: &Path) -> Result<Vec<Finding>, Failure> {
+    if !state.is_dir() {
+        return Err(Failure::usage(format!("{} is no directory: say --state DIR", state.display())));
+    }
+    let found = examine_journal(state.to_owned(), PATIENCE).await;
+    let found = found.ok_or_else(|| Failure::new(Exit::No, "the disk of the state directory does not answer"))?;
+    if found.is_empty() {
+        return Err(Failure::usage(format!("there is no journal in {}: no daemon ran there", state.display())));
+    }
+    Ok(found)
+}
+
+fn is_good(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.level != Level::Wrong)
+}
+
+/// `canaryd journal rebuild`.
+pub(crate) async fn journal_rebuild(args: RebuildArgs) -> Result<Exit, Failure> {
+    let state = args.state.clone().unwrap_or_else(|| Surroundings::find().state_dir());
+    let state = std::path::absolute(&state).map_err(|e| Failure::file(&state, &e))?;
+    if !args.dry_run && !args.yes && !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("rebuild asks before it acts: say --yes if that is meant, or --dry-run"));
+    }
+    let found = findings(&state).await?;
+    if is_good(&found) {
+        return Err(Failure::new(Exit::No, "the journal is good: nothing to rebuild, and nothing was changed"));
+    }
+    // Nobody else may change what is read from here on.
+    let hold = if args.dry_run { None } else { Some(hold(&state)?) };
+    let proposal = gather(&state, args.docker_host).await?;
+    put(&screen(&state, &found, &proposal));
+    let Some(hold) = hold else { return Ok(Exit::Yes) };
+    if !args.yes && !confirmed()? {
+        return Err(Failure::new(Exit::No, "nothing was changed"));
+    }
+    let now = Timestamp::now();
+    let remade = proposal.remade(now).map_err(|e| Failure::new(Exit::No, format!("{e:#}")))?;
+    let aside = hold.rebuild(remade).await.map_err(failed)?;
+    for path in aside {
+        put(&format!("the old one is kept: {}\n", path.display()));
+    }
+    put("the journal was rebuilt; start the daemon: systemctl start canaryd\n");
+    Ok(Exit::Yes)
+}
+
+fn hold(state: &Path) -> Result<Hold, Failure> {
+    Hold::take(state).map_err(|error| match error {
+        JournalError::InUse { .. } => {
+            Failure::new(Exit::No, format!("{error}")).hint("stop the daemon first: systemctl stop canaryd")
+        }
+        error => failed(error),
+    })
+}
+
+fn failed(error: JournalError) -> Failure {
+    Failure::new(Exit::No, format!("{:#}", anyhow::Error::from(error)))
+}
+
+/// What containers and disk say.
+async fn gather(state: &Path, docker_host: Option<String>) -> Result<Proposal, Failure> {
+    let instance = instance(state)?;
+    let no_engine = |error: canaryd_engine::EngineError| {
+        Failure::new(Exit::NoDaemon, format!("{:#}", anyhow::Error::from(error)))
+            .hint("what is in production is proven by its containers: start Docker, and try again")
+    };
+    let options = DockerOptions { host: docker_host, ..DockerOptions::new(&instance, state) };
+    let engine = DockerEngine::connect(options).await.map_err(no_engine)?;
+    let seen = engine.observe().await.map_err(no_engine)?;
+    let unseen = seen.containers.iter().find(|container| container.unseen.is_some());
+    if let Some(container) = unseen {
+        let name = &container.name;
+        return Err(Failure::new(Exit::No, format!("Docker cannot inspect {name}: nothing is known of it"))
+            .hint(format!("docker inspect {name}; then try again")));
+    }
+    Ok(propose(state, &instance, &seen, Timestamp::now()))
+}
+
+/// Whose containers are ours.
+fn instance(state: &Path) -> Result<String, Failure> {
+    let path: PathBuf = state.join("instance");
+    let text = std::fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+    if !text.is_empty() {
+        return Ok(text);
+    }
+    let message = format!("{} does not say whose containers these are", path.display());
+    let hint = format!(
+        "docker ps -a --format '{{{{.Names}}}} {{{{.Label \"io.canaryd.instance\"}}}}' shows it: write it into {}",
+        path.display()
+    );
+    Err(Failure::new(Exit::No, message).hint(hint))
+}
+
+/// What was found and what is assumed, for each rollout.
+fn screen(state: &Path, wrong: &[Finding], proposal: &Proposal) -> String {
+    let mut text = format!("The journal of {} is made anew, because:\n", state.display());
+    for finding in wrong.iter().filter(|finding| finding.level == Level::Wrong) {
+        text.push_str(&format!("  {}\n", tame(&finding.said)));
+    }
+    for (name, rebuilt) in &proposal.rollouts {
+        text.push_str(&format!("\n{name}\n"));
+        for line in &rebuilt.found {
+            text.push_str(&format!("  found    {}\n", tame(line)));
+        }
+        for line in &rebuilt.assumed {
+            text.push_str(&format!("  assumed  {}\n", tame(line)));
+        }
+    }
+    if proposal.rollouts.is_empty() {
+        text.push_str("\nno manifest and no container of this installation was found\n");
+    }
+    for stray in &proposal.strays {
+        text.push_str(&format!("\n{}\n", tame(stray)));
+    }
+    text.push_str(
+        "\nLost are history, evidence, pauses, and what else was taken off before. No container is touched now.\n",
+    );
+    text
+}
+
+fn confirmed() -> Result<bool, Failure> {
+    talk("Type yes to put this in place of the old journal: ");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|e| Failure::usage(e.to_string()))?;
+    Ok(line.trim() == "yes")
+}
