@@ -43,6 +43,9 @@ _canaryd() {
             canaryd,follow)
                 cmd="canaryd__subcmd__follow"
                 ;;
+            canaryd,journal)
+                cmd="canaryd__subcmd__journal"
+                ;;
             canaryd,logs)
                 cmd="canaryd__subcmd__logs"
                 ;;
@@ -91,6 +94,12 @@ _canaryd() {
             canaryd,wait)
                 cmd="canaryd__subcmd__wait"
                 ;;
+            canaryd__subcmd__journal,check)
+                cmd="canaryd__subcmd__journal__subcmd__check"
+                ;;
+            canaryd__subcmd__journal,rebuild)
+                cmd="canaryd__subcmd__journal__subcmd__rebuild"
+                ;;
             *)
                 ;;
         esac
@@ -98,7 +107,7 @@ _canaryd() {
 
     case "${cmd}" in
         canaryd)
-            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs explain doctor advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
+            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs explain doctor journal advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -391,6 +400,80 @@ _canaryd() {
             fi
             case "${prev}" in
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        canaryd__subcmd__journal)
+            opts="-h --socket --ascii --no-color --help check rebuild"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        canaryd__subcmd__journal__subcmd__check)
+            opts="-o -h --state --output --socket --ascii --no-color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        canaryd__subcmd__journal__subcmd__rebuild)
+            opts="-h --state --docker-host --yes --dry-run --socket --ascii --no-color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --docker-host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

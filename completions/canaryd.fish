@@ -52,6 +52,7 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "events" -d 'Shows w
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "logs" -d 'Shows what the containers wrote, or the gateway'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "explain" -d 'Explains the checks: the numbers, how sure they are, and what is missing'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "doctor" -d 'Finds out what is wrong on this host, what that means, and how to mend it; changes nothing'
+complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "journal" -d 'Checks the journal, or makes it anew when it is lost or damaged'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "advance" -d 'Goes to the next stage now; a failing check still takes the version off'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "promote" -d 'Gives all users the version on trial and finishes; health and failing checks still count'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "pause" -d 'Stops progress until resume; checks go on'
@@ -158,6 +159,28 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l socket -d 'So
 complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -s h -l help -d 'Print help'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -f -a "check" -d 'Reads every page and every memory of the journal, beside a daemon or without one; changes nothing'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -f -a "rebuild" -d 'Makes a journal anew when it is lost or damaged, from containers and the live configurations; asks first'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -l state -d 'State directory of the daemon [default: as the daemon\'s]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l state -d 'State directory of the daemon that is not running [default: as the daemon\'s]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l docker-host -d 'Docker\'s address [default: $DOCKER_HOST, else the current context]' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l yes -d 'Do not ask'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l dry-run -d 'Show what was found and what would be assumed, and change nothing; beside a daemon in safe mode, too'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -l comment -d 'Why: kept in the history' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand advance" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'

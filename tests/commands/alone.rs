@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use canaryd_e2e::{Manifest, SmallDisk, canaryd};
 use rusqlite::Connection;
@@ -12,7 +13,7 @@ fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(canaryd());
     let Output { status, stdout, stderr } = command
         .args(args)
-        .args(["--socket", "nobody.sock"])
+        .args(if args.contains(&"--socket") { &[][..] } else { &["--socket", "nobody.sock"] })
         .env("XDG_STATE_HOME", dir)
         .current_dir(dir)
         .stdin(Stdio::null())
@@ -193,21 +194,74 @@ fn expect_unusable(dir: &Path, words: &[&str]) {
 }
 
 #[test]
-fn a_journal_that_cannot_be_used_ends_the_daemon_with_4_and_says_why() {
+fn a_journal_that_is_locked_ends_the_daemon_with_4_and_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let journal = with_journal(dir.path());
     journal.execute_batch("BEGIN IMMEDIATE").unwrap();
     expect_unusable(dir.path(), &["journal.db", "locked"]);
     journal.execute_batch("ROLLBACK").unwrap();
+    assert!(run(dir.path(), &START).2.contains("docker.sock"), "it is as it was");
+}
+
+/// Runs on in safe mode, without an engine, says each of `words` first, refuses everything else, and ends with 0.
+fn expect_safe_mode(dir: &Path, words: &[&str]) {
+    let mut command = Command::new(canaryd());
+    command.args(START).args(["--socket", "safe.sock"]).env("XDG_STATE_HOME", dir).current_dir(dir);
+    let mut daemon = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let ask = |args: &[&str]| run(dir, &[args, &["--socket", "safe.sock"]].concat());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let page = loop {
+        match ask(&["status"]) {
+            (0, page, _) => break page,
+            other => assert!(Instant::now() < deadline, "{other:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let first = page.lines().next().unwrap_or_default();
+    for word in words.iter().chain(&["safe mode", "production serves"]) {
+        assert!(first.contains(word), "{word:?} is not said first: {page}");
+    }
+    assert!(page.contains("canaryd journal rebuild"), "{page}");
+    let (code, _, err) = ask(&["retry", "shop"]);
+    assert!(code == 1 && err.contains("safe mode") && err.contains("canaryd journal rebuild"), "{code}: {err}");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(daemon.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(daemon.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_journal_that_does_not_say_what_serves_starts_safe_mode_also_without_an_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = with_journal(dir.path());
+    let path = dir.path().join("s/journal.db");
     journal.execute("UPDATE schema_version SET version = 7", []).unwrap();
-    expect_unusable(dir.path(), &["journal.db", "newer canaryd", "format 7", "up to 1", "backup"]);
+    expect_safe_mode(dir.path(), &["journal.db", "newer canaryd", "format 7", "up to 1", "backup"]);
     journal.execute("UPDATE schema_version SET version = 1", []).unwrap();
+    journal.execute("INSERT INTO memory VALUES ('shop', '{}')", []).unwrap();
+    expect_safe_mode(dir.path(), &["memory of shop cannot be read"]);
+    let check = |word: &str| {
+        let (code, out, err) = run(dir.path(), &["journal", "check", "--state", "s"]);
+        assert!(code == 1 && out.contains(word) && out.contains("journal rebuild"), "{code}: {out}{err}");
+    };
+    check("memory of shop");
+    journal.execute("DELETE FROM memory", []).unwrap();
     drop(journal);
     assert!(run(dir.path(), &START).2.contains("docker.sock"), "it is as it was");
-    fs::write(dir.path().join("s/journal.db"), "scribbled over ".repeat(1000)).unwrap();
-    expect_unusable(dir.path(), &["journal.db", "damaged"]);
-    fs::remove_file(dir.path().join("s/journal.db")).unwrap();
-    expect_unusable(dir.path(), &["journal.db", "is missing"]);
+    let (code, out, _) = run(dir.path(), &["journal", "check", "--state", "s"]);
+    assert!(code == 0 && out.contains("sound"), "{code}: {out}");
+    fs::write(&path, "scribbled over ".repeat(1000)).unwrap();
+    expect_safe_mode(dir.path(), &["journal.db", "damaged"]);
+    check("damaged");
+    assert!(fs::read_to_string(&path).unwrap().starts_with("scribbled over"), "it is left as it is");
+    fs::remove_file(&path).unwrap();
+    expect_safe_mode(dir.path(), &["journal.db", "is missing"]);
+    check("is missing");
+    let rebuild = ["journal", "rebuild", "--yes", "--state", "s", "--docker-host", "unix:///nobody/docker.sock"];
+    let (code, _, err) = run(dir.path(), &rebuild);
+    assert!(code == 4 && err.contains("docker.sock") && !path.exists(), "{code}: {err}");
+    // A dry run changes nothing, and so it lowers nothing.
+    let (code, _, err) = run(dir.path(), &[&START[..], &["--dry-run"]].concat());
+    assert!(code == 4 && err.contains("is missing"), "{code}: {err}");
 }
 
 #[test]

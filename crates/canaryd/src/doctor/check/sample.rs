@@ -72,7 +72,7 @@ fn state(root: &Process, now: Timestamp) -> State {
             plain: Some("0123456789abcdef".into()),
             soundness: Soundness::Sound,
             newest_event: Some(now),
-            memories: vec![("shop".into(), "{}".into())],
+            memories: vec![("shop".into(), serde_json::to_string(&canaryd_planner::Memory::default()).unwrap())],
         })),
     }
 }

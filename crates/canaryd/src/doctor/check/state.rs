@@ -292,11 +292,13 @@ mod tests {
     #[test]
     fn a_journal_that_is_damaged_newer_mixed_or_lost_is_wrong_and_says_what_to_do() {
         let damaged = spoiled(|s| s.journal = Journal::Damaged("malformed".into()));
-        only(&damaged, "journal", Level::Wrong, &["malformed", "serves on", "backup of the whole /var/lib/canaryd"]);
+        only(&damaged, "journal", Level::Wrong, &["malformed", "safe mode: production serves", "backup of the whole /var/lib/canaryd", "canaryd journal rebuild"]);
         let pages = spoiled(|s| examined_of(s).soundness = Soundness::Damaged("row 3 missing".into()));
         only(&pages, "journal", Level::Wrong, &["row 3 missing"]);
         only(&spoiled(|s| examined_of(s).format = 2), "journal", Level::Wrong, &["format 2", "up to 1", "newer"]);
         only(&spoiled(|s| examined_of(s).plain = Some("feed".into())), "journal", Level::Wrong, &["feed", "mixed"]);
+        let unreadable = spoiled(|s| examined_of(s).memories[0].1 = "{}".into());
+        only(&unreadable, "memory shop", Level::Wrong, &["cannot be read", "safe mode", "canaryd journal rebuild"]);
         let lost = spoiled(|s| s.journal = Journal::Missing(Some("feed".into())));
         only(&lost, "journal", Level::Wrong, &["missing", "instance feed", "backup"]);
         let unread = spoiled(|s| s.journal = Journal::Unread("cannot open".into()));
