@@ -11,8 +11,9 @@ mod sim;
 
 use std::time::Duration;
 
-use canaryd_planner::{Desired, Fault, Outcome, Verb};
-use canaryd_rollout::Weight;
+use canaryd_gateway::Lane;
+use canaryd_planner::{Desired, Fault, Outcome, RunState, Verb};
+use canaryd_rollout::{SetId, Weight};
 
 use chance::{Dice, Event, befall, heal, history, newborn};
 use sim::Sim;
@@ -199,6 +200,43 @@ fn kills_change_nothing(seeds: std::ops::RangeInclusive<u64>, kills: fn(&mut Dic
         }
         assert_eq!(killed, end, "law 6, seed {seed}: {kills:?} in {program:#?}");
     }
+}
+
+/// The journal is lost, with and without safe mode before its rebuild: production is who served as production, in the same
+/// life; nobody else gets a single request; and it comes to rest.
+fn a_rebuilt_journal_promotes_nobody(history: &[Event], safe_mode: bool) {
+    let mut sim = live(history);
+    heal(&mut sim);
+    let served = served(&sim);
+    let lane = sim.nginx.live.as_ref().and_then(|live| live.intent.lane(Lane::Production).first());
+    let version = lane.and_then(|e| sim.docker.set(&e.set)).map(|set| sim.docker.version(&set.revision));
+    sim.rebuild(safe_mode);
+    assert_eq!(sim.memory.production_revision().map(|r| sim.docker.version(&r)), version, "who is production");
+    for _ in 0..90 {
+        sim.tick();
+        let asked = sim.memory.asked().map_or(Weight::ZERO, |asked| asked.traffic.canary());
+        assert_eq!(asked, Weight::ZERO, "a canary is given requests");
+    }
+    let now = self::served(&sim);
+    assert!(now.iter().any(|life| served.contains(life)) || served.is_empty(), "{served:?} became {now:?}");
+    let last = sim.last.as_ref().unwrap();
+    assert!(last.actions.is_empty() && last.events.is_empty(), "no rest: {:?} {:?}", last.actions, last.events);
+}
+
+/// The containers that run in the production lane of what is live, with the start of their lives.
+fn served(sim: &Sim) -> Vec<(SetId, u32, Option<jiff::Timestamp>)> {
+    let live = sim.nginx.live.iter().flat_map(|live| live.intent.lane(Lane::Production));
+    let life = |endpoint: &canaryd_gateway::Endpoint| {
+        let replica = sim.docker.set(&endpoint.set)?.replicas.iter().find(|r| r.ordinal == endpoint.ordinal)?;
+        (replica.state == RunState::Running).then(|| (endpoint.set.clone(), endpoint.ordinal, replica.started_at))
+    };
+    live.filter_map(life).collect()
+}
+
+#[test]
+fn a_journal_that_was_lost_and_rebuilt_promotes_nobody_and_touches_no_production() {
+    for_each_history("the rebuild", 60_000..61_000, 20, |history| a_rebuilt_journal_promotes_nobody(history, true));
+    for_each_history("the rebuild", 61_000..62_000, 20, |history| a_rebuilt_journal_promotes_nobody(history, false));
 }
 
 fn kill(dice: &mut Dice, turn: u64) -> program::Kill {
