@@ -225,12 +225,12 @@ fn a_rebuilt_journal_promotes_nobody(history: &[Event], safe_mode: bool) {
 
 /// The containers that run in the production lane of what is live, with the start of their lives.
 fn served(sim: &Sim) -> Vec<(SetId, u32, Option<jiff::Timestamp>)> {
-    let live = sim.nginx.live.iter().flat_map(|live| live.intent.lane(Lane::Production));
+    let serving = sim.nginx.live.iter().flat_map(|live| live.intent.lane(Lane::Production));
     let life = |endpoint: &canaryd_gateway::Endpoint| {
         let replica = sim.docker.set(&endpoint.set)?.replicas.iter().find(|r| r.ordinal == endpoint.ordinal)?;
         (replica.state == RunState::Running).then(|| (endpoint.set.clone(), endpoint.ordinal, replica.started_at))
     };
-    live.filter_map(life).collect()
+    serving.filter_map(life).collect()
 }
 
 #[test]

@@ -195,12 +195,12 @@ async fn open_journal(state_dir: &Path) -> Result<Opened, JournalError> {
 }
 
 /// Takes up what an earlier run knew: every rollout with a memory or a last valid manifest.
-fn recall(house: &Arc<House>, memories: Memories) {
+fn recall(house: &Arc<House>, mut memories: Memories) {
     let mut kept: BTreeMap<RolloutName, Kept> =
         house.store.desired().into_iter().map(|kept| (kept.rollout.name.clone(), kept)).collect();
     let names: BTreeSet<RolloutName> = kept.keys().chain(memories.keys()).cloned().collect();
     for name in names {
-        let memory = memories.get(&name).cloned().unwrap_or_default();
+        let memory = memories.remove(&name).unwrap_or_default();
         let gone = memory.is_orphaned().then(Timestamp::now);
         let (cell, _) = house.cell_or_new(&name, memory);
         let kept = kept.remove(&name);

@@ -60,14 +60,14 @@ fn tell(note: Option<&str>) {
 
 /// What `status` shows.
 enum Seen {
-    All(StatusPage),
+    All(Box<StatusPage>),
     One { host: String, report: Box<Report> },
 }
 
 async fn seen(args: &StatusArgs, common: &Common) -> Result<Seen, ClientError> {
     let client = reach(common).await?;
     let page = client.status().await?;
-    let Some(name) = &args.name else { return Ok(Seen::All(page)) };
+    let Some(name) = &args.name else { return Ok(Seen::All(Box::new(page))) };
     Ok(Seen::One { host: page.host, report: Box::new(client.report(name).await?) })
 }
 

@@ -163,7 +163,11 @@ pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure>
         None if !args.watch.is_empty() => args.watch.clone(),
         None => {
             let client = daemon(common).await.map_err(|failure| without_asking(failure, &args))?;
-            client.status().await?.watch.into_iter().map(PathBuf::from).collect()
+            let page = client.status().await?;
+            if let Some(mode) = page.safe_mode {
+                return Err(Failure::new(Exit::No, mode.sentence).hint(mode.way_out));
+            }
+            page.watch.into_iter().map(PathBuf::from).collect()
         }
     };
     let (path, old, new) = find(&args, &places)?;

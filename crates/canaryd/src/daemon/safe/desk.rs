@@ -1,6 +1,6 @@
 //! What the API answers in safe mode: the status, and to everything else why not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -12,11 +12,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::gateways::Told;
+use super::page;
 use crate::daemon::bells::lock;
 
 /// The daemon without its journal, as the API sees it.
 pub(super) struct Desk {
-    mode: SafeMode,
+    state: PathBuf,
+    why: String,
     instance: String,
     since: Timestamp,
     watch: Vec<PathBuf>,
@@ -25,8 +27,14 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(mode: SafeMode, instance: String, since: Timestamp, watch: Vec<PathBuf>) -> Self {
-        Self { mode, instance, since, watch, told: Mutex::default(), changes: watch::Sender::new(0) }
+    pub(super) fn new(state: &Path, why: String, instance: String, since: Timestamp, watch: Vec<PathBuf>) -> Self {
+        let (told, changes) = (Mutex::default(), watch::Sender::new(0));
+        Self { state: state.to_owned(), why, instance, since, watch, told, changes }
+    }
+
+    /// As it is now.
+    fn mode(&self) -> SafeMode {
+        page(&self.state, self.why.clone(), &lock(&self.told))
     }
 
     /// What became of each gateway.
@@ -47,12 +55,12 @@ impl Control for Desk {
             rollouts: Vec::new(),
             problems: lock(&self.told).iter().map(|told| told.text.clone()).collect(),
             dry_run: false,
-            safe_mode: Some(self.mode.clone()),
+            safe_mode: Some(self.mode()),
         }
     }
 
     fn closed(&self) -> Option<Refusal> {
-        Some(self.mode.refusal())
+        Some(self.mode().refusal())
     }
 
     async fn report(&self, _: &RolloutName) -> Option<Report> {
@@ -60,7 +68,7 @@ impl Control for Desk {
     }
 
     async fn events(&self, _: Option<&RolloutName>, _: u64, _: usize) -> Result<Vec<EventLine>, String> {
-        Err(self.mode.sentence.clone())
+        Err(self.mode().sentence)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -74,7 +82,7 @@ impl Control for Desk {
                 let told = lock(&self.told).iter().find(|told| &told.rollout == name).cloned();
                 let at_zero = told.as_ref().is_some_and(|told| told.at_zero);
                 let text = told.map_or_else(|| format!("{name} has no gateway here"), |told| told.text);
-                let message = format!("{text}. {}", self.mode.sentence);
+                let message = format!("{text}. {}", self.mode().sentence);
                 Ok(Answer { id: command.id, accepted: at_zero, message })
             }
             Verb::Advance
@@ -85,16 +93,16 @@ impl Control for Desk {
             | Verb::Retry
             | Verb::Restart
             | Verb::Traffic { .. }
-            | Verb::Delete => Err(self.mode.sentence.clone()),
+            | Verb::Delete => Err(self.mode().sentence),
         }
     }
 
     fn logs(&self, _: &RolloutName, _: LogQuery) -> BoxStream<'static, Result<LogText, String>> {
-        let why = self.mode.sentence.clone();
+        let why = self.mode().sentence;
         futures::stream::once(async move { Err(why) }).boxed()
     }
 
     async fn plan(&self, _: String, _: String) -> Result<Vec<PlanPage>, String> {
-        Err(self.mode.sentence.clone())
+        Err(self.mode().sentence)
     }
 }

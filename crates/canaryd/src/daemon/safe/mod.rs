@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{end_of_life, tell_systemd};
 use crate::cli::DaemonArgs;
 use desk::Desk;
-use gateways::Gateways;
+use gateways::{Gateways, Told};
 
 /// How often gateways are looked at: one may be started, or raised by a hand.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,11 +52,11 @@ pub(super) async fn run(args: &DaemonArgs, why: String) -> Result<ExitCode> {
     let mut gateways = Gateways::of(&state, args.docker_host.clone());
     gateways.lower();
     let listener = canaryd_cockpit::bind(&args.socket).await?;
-    let page = page(&state, why);
+    let page = page(&state, why.clone(), &gateways.told());
     tracing::error!(socket = %args.socket.display(), way_out = page.way_out, "{}", page.sentence);
     let (stop, since) = (CancellationToken::new(), Timestamp::now());
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
-    let desk = Arc::new(Desk::new(page, gateways.instance().to_owned(), since, watch));
+    let desk = Arc::new(Desk::new(&state, why, gateways.instance().to_owned(), since, watch));
     desk.show(gateways.told());
     let serving = tokio::spawn(canaryd_cockpit::serve(listener, Arc::clone(&desk) as _, stop.clone()));
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -78,10 +78,13 @@ pub(super) async fn run(args: &DaemonArgs, why: String) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(state: &Path, why: String) -> SafeMode {
+/// What is said first, whatever is asked.
+fn page(state: &Path, why: String, told: &[Told]) -> SafeMode {
+    let canaries =
+        if told.iter().all(|told| told.at_zero) { "every canary is at 0 %" } else { "NOT every canary is at 0 % yet" };
     let sentence = format!(
-        "safe mode: the journal cannot be used ({why}); production serves the users, every canary is brought to 0 %, \
-         and nothing is started, stopped or promoted"
+        "safe mode: the journal cannot be used ({why}); production serves the users, {canaries}, and nothing is \
+         started, stopped or promoted"
     );
     let state = state.display();
     let way_out = format!(

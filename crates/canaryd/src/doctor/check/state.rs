@@ -292,7 +292,17 @@ mod tests {
     #[test]
     fn a_journal_that_is_damaged_newer_mixed_or_lost_is_wrong_and_says_what_to_do() {
         let damaged = spoiled(|s| s.journal = Journal::Damaged("malformed".into()));
-        only(&damaged, "journal", Level::Wrong, &["malformed", "safe mode: production serves", "backup of the whole /var/lib/canaryd", "canaryd journal rebuild"]);
+        only(
+            &damaged,
+            "journal",
+            Level::Wrong,
+            &[
+                "malformed",
+                "safe mode: production serves",
+                "backup of the whole /var/lib/canaryd",
+                "canaryd journal rebuild",
+            ],
+        );
         let pages = spoiled(|s| examined_of(s).soundness = Soundness::Damaged("row 3 missing".into()));
         only(&pages, "journal", Level::Wrong, &["row 3 missing"]);
         only(&spoiled(|s| examined_of(s).format = 2), "journal", Level::Wrong, &["format 2", "up to 1", "newer"]);
