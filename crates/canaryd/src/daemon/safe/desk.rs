@@ -46,6 +46,7 @@ impl Desk {
 #[async_trait]
 impl Control for Desk {
     async fn status(&self) -> StatusPage {
+        let problems = lock(&self.told).iter().map(|told| told.text.clone()).collect();
         StatusPage {
             host: crate::paths::host(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -53,7 +54,7 @@ impl Control for Desk {
             since: self.since,
             watch: self.watch.iter().map(|dir| dir.display().to_string()).collect(),
             rollouts: Vec::new(),
-            problems: lock(&self.told).iter().map(|told| told.text.clone()).collect(),
+            problems,
             dry_run: false,
             safe_mode: Some(self.mode()),
         }
