@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use canaryd_e2e::{Host, Scene};
+use canaryd_e2e::{Host, Scene, docker};
 use canaryd_planner::Outcome;
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fn now() -> f64 {
 /// Every container of the rollout with the moment of its start.
 fn lives(host: &Host, name: &str) -> Vec<(String, String)> {
     let life = |id: String| {
-        let state = canaryd_e2e::docker(&["inspect", "-f", "{{.State.Status}} {{.State.StartedAt}}", &id]);
+        let state = docker(&["inspect", "-f", "{{.State.Status}} {{.State.StartedAt}}", &id]);
         (id, state)
     };
     host.containers(name, "app").into_iter().map(life).collect()
@@ -124,4 +124,50 @@ async fn it_is_rebuilt(scene: &mut Scene) {
     assert!(kept.into_iter().any(|e| e.file_name().to_string_lossy().starts_with("journal.db.before-rebuild-")));
     let (code, _, why) = scene.host.cli(&["journal", "rebuild", "--yes", "--state", &state]).await;
     assert!(code == 1 && why.contains("the journal is good"), "{code} {why}");
+}
+
+/// Workers of NGINX, by their processes: a reload makes new ones.
+fn workers(name: &str) -> Vec<String> {
+    let top = docker(&["top", &format!("{name}-gateway"), "-eo", "pid,args"]);
+    let mut pids: Vec<String> =
+        top.lines().filter(|line| line.trim_end().ends_with("worker process")).filter_map(|line| line.split(' ').find(|w| !w.is_empty())).map(str::to_owned).collect();
+    pids.sort();
+    pids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_removed_while_nothing_moves_costs_not_even_a_reload() {
+    let mut scene = Scene::begin("safe-idle", |m| m.stages(&[(25.0, 1), (100.0, 1)])).await;
+    scene.release("v2", &[]);
+    scene.host.until_serving(&scene.name, "v2").await;
+    scene.until("old workers are gone", |r| r.waiting.is_empty()).await;
+    let state = scene.host.state();
+    let current = || fs::read_link(state.join("gateways/safe-idle/conf/current")).unwrap();
+    scene.host.kill().await;
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(state.join(format!("journal.db{end}")));
+    }
+    let before = (lives(&scene.host, &scene.name), current());
+    scene.host.run().await;
+    let (_, page, _) = scene.host.cli(&["status"]).await;
+    assert!(page.contains("is missing") && page.contains("no canary had a share"), "{page}");
+    let nginx = workers(&scene.name);
+    assert!(!nginx.is_empty());
+    assert_eq!(scene.host.terminate().await, Some(0));
+    let (code, said, why) =
+        scene.host.cli(&["journal", "rebuild", "--yes", "--state", state.to_str().unwrap()]).await;
+    assert!(code == 0 && said.contains("v2 is in production"), "{code} {said}{why}");
+    assert!(said.contains("v1 is the version before"), "{said}");
+    scene.host.run().await;
+    scene.host.until_serving(&scene.name, "v2").await;
+    scene.stays(Duration::from_secs(4), "v2 serves", |r| r.phase == "idle" && r.canary.is_none()).await;
+    assert_eq!((lives(&scene.host, &scene.name), current()), before, "{}", scene.host.log());
+    assert_eq!(workers(&scene.name), nginx, "it was reloaded: {}", scene.host.log());
+
+    let (code, said, why) = scene.host.cli(&["undo", &scene.name]).await;
+    assert_eq!(code, 0, "{said}{why}");
+    scene.host.until_serving(&scene.name, "v1").await;
+    scene.expect_production_untouched();
+    let users = scene.users();
+    assert_eq!(users.failed, 0, "{:?}", users.failures);
 }

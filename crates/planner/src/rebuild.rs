@@ -193,7 +193,6 @@ impl<'a> Rebuilding<'a> {
             self.memory.outcome = Some(self.aborted(&release));
             self.block(&release);
         }
-        self.memory.kept.insert(release.revision.clone());
         let Some(trial) = self.trial(release, crews) else { return };
         self.memory.trial = Some(trial);
         self.memory.phase = Phase::Reverting { keep: false, why: WHY.to_owned(), spent: Duration::ZERO };
@@ -243,7 +242,11 @@ impl<'a> Rebuilding<'a> {
         let found = self.traces.sets.iter().filter(older).filter(other).max_by_key(|set| number(&set.id));
         let Some(app) = found else { return };
         let release = self.named(&app.revision);
-        let crews = self.crews(app, Wish::Running, Wish::Stopped);
+        let mut crews = self.crews(app, Wish::Running, Wish::Stopped);
+        // Only the app of a version before is kept warm: its workers would work beside those of production.
+        for crew in crews.iter_mut().filter(|(name, _)| !name.is_app()).map(|(_, crew)| crew) {
+            crew.members.values_mut().for_each(|member| member.wish = Wish::Stopped);
+        }
         let keep = self.memory.manifest.as_ref().map_or(Duration::ZERO, |m| m.promotion.keep_previous);
         let warm_until = self.later(keep);
         self.found.push(format!("{} runs without traffic ({} of set {})", release.version, replicas(&crews), app.id));
@@ -330,10 +333,8 @@ impl<'a> Rebuilding<'a> {
                 self.memory.given_up.insert(rollout.revision.clone());
             }
         }
-        let on_disk = self.traces.revisions.iter().map(|rollout| rollout.revision.clone());
-        self.memory.kept = self.memory.revisions().into_iter().collect::<BTreeSet<_>>();
-        let on_disk: BTreeSet<RevisionId> = on_disk.collect();
-        self.memory.kept.retain(|revision| on_disk.contains(revision));
+        let on_disk: BTreeSet<&RevisionId> = self.traces.revisions.iter().map(|rollout| &rollout.revision).collect();
+        self.memory.kept = self.memory.revisions().into_iter().filter(|revision| on_disk.contains(revision)).collect();
     }
 
     /// The app set with the workers that were started with it.

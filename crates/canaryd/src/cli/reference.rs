@@ -14,11 +14,12 @@ const HEAD: &str = "\
 
 <!-- Made from `canaryd --help` by crates/canaryd/src/cli/reference.rs: UPDATE_DOCS=1 cargo test -p canaryd reference -->
 
-All commands but `doctor`, `validate`, `schema`, `completions`, `version`, `demo` and `rollback --offline` ask a running daemon
-over its socket. The common options (`--socket`, `--ascii`, `--no-color`) are understood by every command and are listed once, at
+All commands but `doctor`, `journal`, `validate`, `schema`, `completions`, `version`, `demo` and `rollback --offline` ask a running
+daemon over its socket. The common options (`--socket`, `--ascii`, `--no-color`) are understood by every command and are listed once, at
 the top. Data goes to stdout, talk to stderr. What a command that changes something did is kept in `canaryd events`, with
 the name of the user who asked. While the journal cannot be written, `abort`, `rollback` and `traffic` to less are done and say
-that they are not recorded; every other command that changes something is refused, with exit code 1.
+that they are not recorded; every other command that changes something is refused, with exit code 1. A daemon in safe mode answers
+`status`; `abort` and `rollback` say what became of the canary; everything else is refused with the way out, with exit code 1.
 
 ";
 
@@ -28,17 +29,22 @@ fn page() -> String {
     cli.build();
     let mut text = format!("{HEAD}## `canaryd`\n\n```text\n{}\n```\n", cli.render_help().to_string().trim_end());
     for command in cli.get_subcommands_mut().filter(|c| !c.is_hide_set()) {
-        text.push_str(&section(command));
+        let name = command.get_name().to_owned();
+        text.push_str(&section(command, &name));
+        for part in command.get_subcommands_mut().filter(|c| !c.is_hide_set()) {
+            let name = format!("{name} {}", part.get_name());
+            text.push_str(&section(part, &name));
+        }
     }
     text
 }
 
 /// One command.
-fn section(command: &mut Command) -> String {
+fn section(command: &mut Command, name: &str) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
-    let mut text = format!("\n## `canaryd {}`\n\n{about}.\n\n```text\n{usage}\n```\n", command.get_name());
+    let mut text = format!("\n## `canaryd {name}`\n\n{about}.\n\n```text\n{usage}\n```\n");
     let rows: Vec<String> = command.get_arguments().filter(|a| is_its_own(a)).map(row).collect();
     if !rows.is_empty() {
         let _ = writeln!(text, "\n| argument | meaning |\n|---|---|\n{}", rows.join("\n"));

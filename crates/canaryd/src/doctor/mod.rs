@@ -109,8 +109,18 @@ pub(crate) async fn examine(places: &Places) -> Diagnosis {
     }
 }
 
-/// What is so with the journal of one state directory, every page of it. `None`: the disk does not answer.
-pub(crate) async fn examine_journal(state: PathBuf, patience: std::time::Duration) -> Option<Vec<Finding>> {
+/// What is so with one journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JournalCheck {
+    /// One for the journal, more for what is wrong in it; none: there is no journal, and there was none.
+    pub(crate) findings: Vec<Finding>,
+    /// It could not be looked at now (locked, closed to this user): nothing is known of it.
+    pub(crate) unread: bool,
+}
+
+/// Looks at every page of the journal of one state directory. `None`: the disk does not answer.
+pub(crate) async fn examine_journal(state: PathBuf, patience: std::time::Duration) -> Option<JournalCheck> {
     let state = look::journal_in(state, patience).await?;
-    Some(check::journal_of(&state))
+    let unread = matches!(state.journal, facts::Journal::Unread(_));
+    Some(JournalCheck { findings: check::journal_of(&state), unread })
 }

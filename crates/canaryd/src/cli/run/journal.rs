@@ -15,7 +15,7 @@ use crate::cli::live::{put, put_exact, size, talk};
 use crate::cli::screens::render_findings;
 use crate::cli::style::{Style, tame};
 use crate::daemon::rebuild::{Proposal, propose};
-use crate::doctor::{Finding, Level, examine_journal};
+use crate::doctor::{Finding, JournalCheck, Level, examine_journal};
 use crate::paths::Surroundings;
 
 /// Every page of the largest journal is read within that.
@@ -26,7 +26,7 @@ pub(crate) async fn journal_check(args: CheckArgs, common: &Common) -> Result<Ex
     let around = Surroundings::find();
     let socket = common.socket.clone().unwrap_or_else(|| around.socket_to_ask(Path::exists));
     let state = args.state.unwrap_or_else(|| around.state_behind(&socket));
-    let findings = findings(&state).await?;
+    let findings = examined(&state).await?.findings;
     match args.output {
         OutputFormat::Json => put_exact(&json(&findings)?),
         OutputFormat::Table | OutputFormat::Wide => {
@@ -36,16 +36,18 @@ pub(crate) async fn journal_check(args: CheckArgs, common: &Common) -> Result<Ex
     Ok(if is_good(&findings) { Exit::Yes } else { Exit::No })
 }
 
-async fn findings(state: &Path) -> Result<Vec<Finding>, Failure> {
+async fn examined(state: &Path) -> Result<JournalCheck, Failure> {
+    let dir = state.display();
     if !state.is_dir() {
-        return Err(Failure::usage(format!("{} is no directory: say --state DIR", state.display())));
+        return Err(Failure::usage(format!("{dir} is no directory: say --state DIR")));
     }
     let found = examine_journal(state.to_owned(), PATIENCE).await;
     let found = found.ok_or_else(|| Failure::new(Exit::No, "the disk of the state directory does not answer"))?;
-    if found.is_empty() {
-        return Err(Failure::usage(format!("there is no journal in {}: no daemon ran there", state.display())));
+    match (found.findings.is_empty(), found.unread) {
+        (false, _) => Ok(found),
+        (true, true) => Err(Failure::new(Exit::No, format!("{dir} is closed to this user")).hint("use sudo")),
+        (true, false) => Err(Failure::usage(format!("there is no journal in {dir}: no daemon ran there"))),
     }
-    Ok(found)
 }
 
 fn is_good(findings: &[Finding]) -> bool {
@@ -59,10 +61,7 @@ pub(crate) async fn journal_rebuild(args: RebuildArgs) -> Result<Exit, Failure> 
     if !args.dry_run && !args.yes && !std::io::stdin().is_terminal() {
         return Err(Failure::usage("rebuild asks before it acts: say --yes if that is meant, or --dry-run"));
     }
-    let found = findings(&state).await?;
-    if is_good(&found) {
-        return Err(Failure::new(Exit::No, "the journal is good: nothing to rebuild, and nothing was changed"));
-    }
+    let found = damaged(&state).await?;
     // Nobody else may change what is read from here on.
     let hold = if args.dry_run { None } else { Some(hold(&state)?) };
     let proposal = gather(&state, args.docker_host).await?;
@@ -79,6 +78,20 @@ pub(crate) async fn journal_rebuild(args: RebuildArgs) -> Result<Exit, Failure> 
     }
     put("the journal was rebuilt; start the daemon: systemctl start canaryd\n");
     Ok(Exit::Yes)
+}
+
+/// What is wrong with the journal; nothing else is a reason to make another.
+async fn damaged(state: &Path) -> Result<Vec<Finding>, Failure> {
+    let JournalCheck { findings, unread } = examined(state).await?;
+    if is_good(&findings) {
+        return Err(Failure::new(Exit::No, "the journal is good: nothing to rebuild, and nothing was changed"));
+    }
+    if unread {
+        let said = findings.first().map(|finding| finding.said.clone()).unwrap_or_default();
+        let message = format!("the journal could not be looked at, which does not mean that it is damaged: {said}");
+        return Err(Failure::new(Exit::No, message).hint("mend that first, then: canaryd journal check"));
+    }
+    Ok(findings)
 }
 
 fn hold(state: &Path) -> Result<Hold, Failure> {

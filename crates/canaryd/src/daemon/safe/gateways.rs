@@ -252,3 +252,7 @@ fn stands_in(intent: &Intent) -> Option<String> {
     let alone = intent.lane(Lane::Production).is_empty() && !intent.lane(Lane::Canary).is_empty();
     alone.then(|| "production has no container that runs, and without the canary nobody would be answered".to_owned())
 }
+
+#[cfg(test)]
+#[path = "gateways_tests.rs"]
+mod tests;

@@ -52,6 +52,7 @@ pub(super) async fn run(args: &DaemonArgs, why: String) -> Result<ExitCode> {
     let mut gateways = Gateways::of(&state, args.docker_host.clone());
     gateways.lower();
     let listener = canaryd_cockpit::bind(&args.socket).await?;
+    let socket = canaryd_cockpit::made_at(&args.socket);
     let page = page(&state, why.clone(), &gateways.told());
     tracing::error!(socket = %args.socket.display(), way_out = page.way_out, "{}", page.sentence);
     let (stop, since) = (CancellationToken::new(), Timestamp::now());
@@ -75,17 +76,19 @@ pub(super) async fn run(args: &DaemonArgs, why: String) -> Result<ExitCode> {
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
     let _ = tokio::time::timeout(LOOK, serving).await;
+    canaryd_cockpit::unbind(&args.socket, socket);
     Ok(ExitCode::SUCCESS)
 }
 
 /// What is said first, whatever is asked.
 fn page(state: &Path, why: String, told: &[Told]) -> SafeMode {
-    let canaries =
-        if told.iter().all(|told| told.at_zero) { "every canary is at 0 %" } else { "NOT every canary is at 0 % yet" };
-    let sentence = format!(
-        "safe mode: the journal cannot be used ({why}); production serves the users, {canaries}, and nothing is \
-         started, stopped or promoted"
-    );
+    let users = if told.iter().all(|told| told.at_zero) {
+        "production serves the users, every canary is at 0 %"
+    } else {
+        "production serves the users but those of a canary that is NOT at 0 % (below)"
+    };
+    let sentence =
+        format!("safe mode: the journal cannot be used ({why}); {users}, and nothing is started, stopped or promoted");
     let state = state.display();
     let way_out = format!(
         "stop the daemon, canaryd journal rebuild --state {state} (it shows what it will assume and asks), start the daemon"
