@@ -129,8 +129,12 @@ async fn it_is_rebuilt(scene: &mut Scene) {
 /// Workers of NGINX, by their processes: a reload makes new ones.
 fn workers(name: &str) -> Vec<String> {
     let top = docker(&["top", &format!("{name}-gateway"), "-eo", "pid,args"]);
-    let mut pids: Vec<String> =
-        top.lines().filter(|line| line.trim_end().ends_with("worker process")).filter_map(|line| line.split(' ').find(|w| !w.is_empty())).map(str::to_owned).collect();
+    let mut pids: Vec<String> = top
+        .lines()
+        .filter(|line| line.trim_end().ends_with("worker process"))
+        .filter_map(|line| line.split(' ').find(|w| !w.is_empty()))
+        .map(str::to_owned)
+        .collect();
     pids.sort();
     pids
 }
@@ -154,8 +158,7 @@ async fn a_journal_that_was_removed_while_nothing_moves_costs_not_even_a_reload(
     let nginx = workers(&scene.name);
     assert!(!nginx.is_empty());
     assert_eq!(scene.host.terminate().await, Some(0));
-    let (code, said, why) =
-        scene.host.cli(&["journal", "rebuild", "--yes", "--state", state.to_str().unwrap()]).await;
+    let (code, said, why) = scene.host.cli(&["journal", "rebuild", "--yes", "--state", state.to_str().unwrap()]).await;
     assert!(code == 0 && said.contains("v2 is in production"), "{code} {said}{why}");
     assert!(said.contains("v1 is the version before"), "{said}");
     scene.host.run().await;

@@ -217,6 +217,7 @@ impl<'a> Rebuilding<'a> {
             unready: Duration::ZERO,
             passed: BTreeMap::new(),
             push: None,
+            told: true,
         })
     }
 
@@ -368,6 +369,7 @@ impl<'a> Rebuilding<'a> {
                 seen: replica.exits.iter().map(|exit| exit.at).max(),
                 exits: 0,
                 quiet: None,
+                down: false,
             }
         };
         let members = set.replicas.iter().map(|replica| (replica.ordinal, member(replica))).collect();

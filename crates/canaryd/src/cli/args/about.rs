@@ -30,6 +30,7 @@ impl Command {
             | Self::Schema
             | Self::Plan(_)
             | Self::Doctor(_)
+            | Self::Journal(_)
             | Self::Demo(_)
             | Self::Completions { .. }
             | Self::Version { .. } => None,
