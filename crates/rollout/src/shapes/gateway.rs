@@ -54,7 +54,7 @@ pub(crate) const GATEWAY: Shape = Shape {
         Field::new(
             "snippets",
             Kind::Object(&SNIPPETS),
-            "{ location: \"proxy_buffering off;\" }",
+            "{ location: \"proxy_hide_header X-Powered-By;\" }",
             "NGINX directives of your own, tested before they are used. Variables are not filled in here.",
         )
         .default("{}"),
@@ -122,6 +122,6 @@ pub(crate) const SNIPPETS: Shape = Shape {
     groups: &[&[
         Field::new("http", Kind::Text, "\"map_hash_bucket_size 128;\"", "In http { }."),
         Field::new("server", Kind::Text, "\"add_header X-Frame-Options DENY;\"", "In the server { } of the traffic."),
-        Field::new("location", Kind::Text, "\"proxy_buffering off;\"", "In location / { }."),
+        Field::new("location", Kind::Text, "\"proxy_hide_header X-Powered-By;\"", "In location / { }."),
     ]],
 };
