@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use canaryd_engine::Observation;
 use canaryd_gateway::{AccessLine, Route};
 use canaryd_journal::{TickBatch, TickRow};
 use canaryd_planner::{EvidenceView, Memory, Recent, settings_of};
@@ -45,6 +46,10 @@ pub(crate) struct Evidence {
     stub: Option<(u64, u64)>,
     read_at: Option<Timestamp>,
     silent: Option<(Timestamp, String)>,
+    /// Seconds in a row without a line of a user.
+    quiet: u64,
+    /// The containers that `owners` knows, as they were last looked at.
+    learnt: Option<Arc<Observation>>,
     /// Questions in a row that the gateway did not answer, since when, and why.
     deaf: Option<(u32, Timestamp, String)>,
     recent: RecentOf,
@@ -74,6 +79,11 @@ impl RecentOf {
 
 /// From so many unanswered questions in a row on, one a second, the gateway counts as one that answers nobody.
 const DEAF: u32 = 4;
+/// How often a gateway is asked that nobody uses and nobody is on trial behind, in seconds: each question costs both of us,
+/// and a line in its log. What Docker does to its container is known by events at once.
+const REST: u64 = 30;
+/// After so many seconds without a request, where there were some in the last minute, the gateway is asked why.
+const LULL: u64 = 2;
 
 /// Whether the split decides about it: canaryd's own questions are no traffic that a stage could wait for, nor is what a
 /// rule sent to a lane.
@@ -188,7 +198,7 @@ pub(crate) async fn run(house: Arc<House>) {
             _ = every.tick() => {}
         }
         turn += 1;
-        tick(&house, began.elapsed(), &mut unsaved).await;
+        tick(&house, turn, began.elapsed(), &mut unsaved).await;
         if turn.is_multiple_of(60)
             && !house.config.dry_run
             && house.can_write()
@@ -200,10 +210,13 @@ pub(crate) async fn run(house: Arc<House>) {
 }
 
 /// `unsaved`: the records of earlier seconds that the journal did not take; they go with the next one that it takes.
-async fn tick(house: &Arc<House>, at: Duration, unsaved: &mut Vec<TickRow>) {
+async fn tick(house: &Arc<House>, turn: u64, at: Duration, unsaved: &mut Vec<TickRow>) {
     let cells = house.cells();
+    let second = Timestamp::now().as_second();
+    // Their turns are spread over the time of rest.
+    let due = cells.iter().zip(turn..).filter(|(cell, turn)| lock(&cell.evidence).is_due(second, *turn));
     // All at once: one that hangs must not hold up the others.
-    futures::future::join_all(cells.iter().map(|cell| count_requests(cell))).await;
+    futures::future::join_all(due.map(|(cell, _)| count_requests(cell))).await;
     let reading = {
         let house = Arc::clone(house);
         tokio::task::spawn_blocking(move || read_all(&house, &cells, at)).await
@@ -304,6 +317,8 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
             return held.judge.is_some();
         }
     };
+    let of_users = lines.iter().any(|line| is_of_users(line.route));
+    held.quiet = if of_users { 0 } else { held.quiet.saturating_add(1) };
     if lines.is_empty() {
         return held.judge.is_some();
     }
@@ -364,6 +379,13 @@ impl Evidence {
         self.deaf.as_ref().is_some_and(|(times, ..)| *times >= DEAF)
     }
 
+    /// Whether the gateway is asked in this second: each second while a set is on trial, while it does not answer, and
+    /// when its users have suddenly gone; else seldom.
+    fn is_due(&self, second: i64, turn: u64) -> bool {
+        let lull = self.quiet >= LULL && self.rate.in_last_minute(second) > 0;
+        self.judge.is_some() || self.deaf.is_some() || lull || turn.is_multiple_of(REST)
+    }
+
     fn count_recent(&mut self, second: i64, attempt: &Attempt) {
         if Some(&attempt.set) == self.production.as_ref() {
             self.recent.all.add(second, 1);
@@ -385,6 +407,11 @@ impl Evidence {
 
     fn learn_owners(&mut self, house: &House, cell: &Cell) {
         let Some(observation) = house.observer.seen().observation else { return };
+        // All containers of the host for each of its rollouts: once for each look.
+        if self.learnt.as_ref().is_some_and(|learnt| Arc::ptr_eq(learnt, &observation)) {
+            return;
+        }
+        self.learnt = Some(Arc::clone(&observation));
         let now = Instant::now();
         for (_, gone) in self.owners.values_mut() {
             gone.get_or_insert(now);

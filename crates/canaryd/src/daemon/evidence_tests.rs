@@ -107,3 +107,17 @@ fn the_planner_is_rung_when_productions_failures_become_many_and_when_they_cease
     assert!(!count(1_002, 10, 10), "it is known");
     assert!(count(1_065, 100, 5), "what is over a minute old does not count, and one in twenty is no alarm");
 }
+
+#[test]
+fn a_gateway_that_nobody_uses_is_asked_seldom_and_every_second_when_its_users_are_gone() {
+    let asked = |held: &Evidence, second: i64| (0..300).filter(|turn| held.is_due(second, *turn)).count();
+    let mut held = Evidence::default();
+    assert_eq!(asked(&held, 1_000), 10, "once in 30 s");
+    held.rate.add(1_000, 5);
+    assert_eq!(asked(&held, 1_001), 10, "its users are answered");
+    held.quiet = LULL;
+    assert_eq!(asked(&held, 1_003), 300, "or are they?");
+    assert_eq!(asked(&held, 1_000 + 120), 10, "they went home");
+    held.deaf = Some((1, Timestamp::now(), "connection refused".to_owned()));
+    assert_eq!(asked(&held, 1_000 + 120), 300, "one question without an answer is asked again at once");
+}
