@@ -237,7 +237,7 @@ impl Turn<'_> {
         if self.memory.paused.as_ref().is_none_or(|p| p.by.is_none()) {
             let why = command.comment.clone().unwrap_or_else(|| "by hand".to_owned());
             let by = Some(command.actor.clone());
-            self.memory.paused = Some(Pause { by, why, at: self.now, told: self.now, lacks_evidence: false });
+            self.memory.paused = Some(Pause { by, why, at: self.now, told: self.now, lacks: None });
             self.tell(Severity::Info, "paused", format!("{} is paused by {}", self.version(), command.actor));
         }
         Ok(format!("{} is paused; the checks go on and can still take it off; resume goes on", self.version()))
@@ -250,7 +250,7 @@ impl Turn<'_> {
         }
         self.forgive_environment();
         if let Some(watch) = self.memory.phase.watch_mut().filter(|_| had) {
-            watch.spent = std::time::Duration::ZERO;
+            (watch.spent, watch.unlive) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
         }
         if had {
             self.tell(Severity::Info, "resumed", format!("{} goes on", self.version()));

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::crew::{Crew, Member};
 use crate::lanes::REVERT_DRAIN;
-use crate::memory::Pause;
+use crate::memory::{Lack, Pause};
 use crate::phase::{Phase, Watch};
 use crate::report::{Outcome, Severity, Waiting};
 use crate::trial::{Crash, Kind};
@@ -255,16 +255,27 @@ impl Turn<'_> {
     }
 
     pub(crate) fn pause_itself(&mut self, why: String) {
+        self.pause_itself_for(None, why);
+    }
+
+    /// With what is missing, if that ends the pause.
+    pub(crate) fn pause_itself_for(&mut self, lacks: Option<Lack>, why: String) {
         let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
+        let pause = self.memory.paused.insert(Pause { by: None, why, at: self.now, told: self.now, lacks });
+        let why = pause.why.clone();
         let message = format!("{} is paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
         self.tell(Severity::Notify, "paused", message);
-        self.memory.paused = Some(Pause { by: None, why, at: self.now, told: self.now, lacks_evidence: false });
     }
 
     /// The one command that goes on after canaryd paused by itself.
     pub(crate) fn way_on(&self) -> &'static str {
         let held = self.trial().is_some_and(|t| t.crash.is_some() || t.refusal.is_some());
-        if held || self.stage().is_none() { "resume" } else { "advance" }
+        let lacks = self.memory.paused.as_ref().and_then(|pause| pause.lacks);
+        match lacks {
+            Some(Lack::Gateway) => "resume",
+            Some(Lack::Evidence) | None if held || self.stage().is_none() => "resume",
+            Some(Lack::Evidence) | None => "advance",
+        }
     }
 
     /// Every running replica of a component on trial is unhealthy: its own fault, unless production's is no better, or the

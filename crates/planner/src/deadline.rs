@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use canaryd_rollout::{ImageState, OnInconclusive};
+use canaryd_rollout::{ImageState, OnInconclusive, Weight};
 use jiff::SignedDuration;
 
 use crate::evidence::Leave;
-use crate::memory::GatewayTrouble;
+use crate::memory::{GatewayTrouble, Lack};
 use crate::phase::Phase;
 use crate::report::{Outcome, Severity};
 use crate::trial::Push;
@@ -97,39 +97,44 @@ impl Turn<'_> {
         Some(self.take_off(Outcome::Reverted, &reason, None, None))
     }
 
-    /// A stage that is not through within `maxDuration`.
+    /// A stage that is not through within `maxDuration`. Only time with its weight live counts: before that nobody knows
+    /// anything of the version, and nothing is its fault.
     fn heed_stage(&mut self) -> Option<Did> {
         let stage = self.stage()?;
-        self.heed_evidence(stage);
+        self.heed_return(stage);
         let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers();
         if held || self.trial()?.push.is_some() || self.trial()?.refusal.is_some() {
             return None;
         }
         let limits = *self.manifest()?.stages.get(stage)?;
-        let delta = self.delta;
+        let limit = limits.max_duration.max(limits.observe);
+        let (delta, live) = (self.delta, self.weight_is_live());
         let watch = self.memory.phase.watch_mut()?;
+        if !live {
+            watch.unlive += delta;
+            return (watch.unlive >= limit).then(|| self.await_gateway(limit));
+        }
         watch.spent += delta;
-        let (spent, observed) = (watch.spent, watch.observed);
-        if spent < limits.max_duration.max(limits.observe) {
+        let (spent, observed) = (watch.spent, watch.observed >= limits.observe);
+        if spent < limit {
             return None;
         }
-        let next = self.next_stage_weight(stage);
-        match self.leave(next) {
-            Leave::Granted if observed >= limits.observe => None,
-            Leave::Granted => Some(self.give_pause(self.why_not_observed(stage, observed))),
+        // With evidence its time goes on, and comes to an end. At weight 0, and below its own weight, it may stand still.
+        let runs = !observed && self.granted() > Weight::ZERO && self.granted() == limits.weight;
+        match self.leave(self.next_stage_weight(stage)) {
             Leave::Silent(why) => Some(self.await_evidence(&why)),
+            Leave::Granted | Leave::Samples { .. } if runs => None,
+            Leave::Granted if observed => None,
+            Leave::Granted => Some(self.give_pause(self.why_not_observed(stage))),
             Leave::Samples { check, have, need } => self.inconclusive(stage, &check, have, need),
         }
     }
 
-    fn why_not_observed(&self, stage: usize, observed: Duration) -> String {
+    fn why_not_observed(&self, stage: usize) -> String {
         let limits = self.manifest().and_then(|m| m.stages.get(stage));
         let (observe, limit) = limits.map_or_else(Default::default, |l| (words(l.observe), words(l.max_duration)));
-        let observed = words(observed);
-        match &self.world.gateway.problem {
-            Some(problem) => format!("the gateway did not take over what was asked within {limit}: {problem}"),
-            None => format!("stage {} was observed for {observed} only, of {observe}, within {limit}", stage + 1),
-        }
+        let observed = words(self.memory.phase.watch().map_or(Duration::ZERO, |watch| watch.observed));
+        format!("stage {} was observed for {observed} only, of {observe}, within {limit}", stage + 1)
     }
 
     fn give_pause(&mut self, why: String) -> Did {
@@ -139,23 +144,43 @@ impl Turn<'_> {
 
     /// A pause that a person may end, and the evidence as well: at night there are no requests, in the morning there are.
     fn await_evidence(&mut self, why: &str) -> Did {
-        self.pause_itself(format!("{why}; it goes on by itself when they have come"));
-        if let Some(pause) = &mut self.memory.paused {
-            pause.lacks_evidence = true;
-        }
+        self.pause_for(Lack::Evidence, format!("{why}; it goes on by itself when they have come"))
+    }
+
+    /// Nobody is blamed for a weight that could not be given; the stage's time begins when it is live.
+    fn await_gateway(&mut self, limit: Duration) -> Did {
+        let (weight, limit) = (self.wanted_weight(), words(limit));
+        let why = match &self.world.gateway.problem {
+            Some(problem) => format!("the gateway has not taken over {weight} % within {limit}: {problem}"),
+            None => format!("{weight} % could not be given to it within {limit}"),
+        };
+        self.pause_for(Lack::Gateway, format!("{why}; it goes on by itself when {weight} % are live"))
+    }
+
+    fn pause_for(&mut self, lack: Lack, why: String) -> Did {
+        self.pause_itself_for(Some(lack), why);
         Did::Wait
     }
 
-    fn heed_evidence(&mut self, stage: usize) {
-        let lacks = self.memory.paused.as_ref().is_some_and(|pause| pause.lacks_evidence);
-        if !lacks || self.leave(self.next_stage_weight(stage)) != Leave::Granted || !self.weight_is_live() {
+    /// The end of a pause that waited for the world: what was missing is there.
+    fn heed_return(&mut self, stage: usize) {
+        let Some(lack) = self.memory.paused.as_ref().and_then(|pause| pause.lacks) else { return };
+        let is_there = match lack {
+            Lack::Evidence => self.leave(self.next_stage_weight(stage)) == Leave::Granted,
+            Lack::Gateway => true,
+        };
+        if !is_there || !self.weight_is_live() {
             return;
         }
         self.memory.paused = None;
         if let Some(watch) = self.memory.phase.watch_mut() {
-            watch.spent = Duration::ZERO;
+            (watch.spent, watch.unlive) = (Duration::ZERO, Duration::ZERO);
         }
-        self.tell(Severity::Info, "resumed", format!("{} goes on: the evidence is there", self.version()));
+        let why = match lack {
+            Lack::Evidence => "the evidence is there".to_owned(),
+            Lack::Gateway => format!("{} % are live", self.wanted_weight()),
+        };
+        self.tell(Severity::Info, "resumed", format!("{} goes on: {why}", self.version()));
     }
 
     fn inconclusive(&mut self, stage: usize, check: &str, have: u64, need: u64) -> Option<Did> {
@@ -169,9 +194,12 @@ impl Turn<'_> {
             OnInconclusive::Revert => Some(self.take_off(Outcome::Reverted, &why, Some(check.to_owned()), None)),
             OnInconclusive::Promote => {
                 self.tell(Severity::Warning, "inconclusive", format!("{why}; the manifest says to go on"));
-                let last = stage == self.last_stage();
                 let reason = "onInconclusive: promote".to_owned();
-                let push = if last { Push::Finish { reason } } else { Push::Stage { stage: stage + 1 } };
+                let push = match (self.granted() < limits.weight, stage == self.last_stage()) {
+                    (true, _) => Push::Stage { stage },
+                    (false, true) => Push::Finish { reason },
+                    (false, false) => Push::Stage { stage: stage + 1 },
+                };
                 if let Some(trial) = &mut self.memory.trial {
                     trial.push = Some(push);
                 }

@@ -189,9 +189,19 @@ pub(crate) struct Pause {
     pub(crate) at: Timestamp,
     /// When a person was last told.
     pub(crate) told: Timestamp,
-    /// For lack of evidence only: it ends when the evidence is there.
+    /// What is missing: when that is there, the pause ends by itself.
     #[serde(default)]
-    pub(crate) lacks_evidence: bool,
+    pub(crate) lacks: Option<Lack>,
+}
+
+/// What canaryd may wait for in a pause of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Lack {
+    /// Requests, or a source that tells of them.
+    Evidence,
+    /// A gateway that does what is asked.
+    Gateway,
 }
 
 /// A gateway that is not as asked for some time.

@@ -99,7 +99,7 @@ impl Phase {
     /// The same phase with all accumulated time left out.
     pub(crate) fn without_clock(mut self) -> Self {
         if let Some(watch) = self.watch_mut() {
-            (watch.observed, watch.spent) = (Duration::ZERO, Duration::ZERO);
+            (watch.observed, watch.spent, watch.unlive) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         }
         match &mut self {
             Self::Preflight { waited, .. } => *waited = Duration::ZERO,
@@ -120,8 +120,11 @@ impl Phase {
 pub(crate) struct Watch {
     /// Time at the stage's weight, proven live, with evidence.
     pub(crate) observed: Duration,
-    /// All time without pauses.
+    /// All time with what is asked for proven live, without pauses.
     pub(crate) spent: Duration,
+    /// All time in which it was not live, without pauses.
+    #[serde(default)]
+    pub(crate) unlive: Duration,
     /// When the stage was entered.
     pub(crate) entered: Timestamp,
     /// Canary requests counted before it.
@@ -130,6 +133,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn begin(now: Timestamp, requests_before: u64) -> Self {
-        Self { observed: Duration::ZERO, spent: Duration::ZERO, entered: now, requests_before }
+        let none = Duration::ZERO;
+        Self { observed: none, spent: none, unlive: none, entered: now, requests_before }
     }
 }

@@ -214,11 +214,16 @@ impl Turn<'_> {
             return Some(Did::Wait);
         }
         self.close_stage(stage, forced);
-        if let (Some(Push::Stage { .. }), Some(trial)) = (&pushed, &mut self.memory.trial) {
-            trial.push = None;
-        }
+        self.let_go_of_step(pushed.as_ref());
         self.enter_stage(target, true);
         Some(Did::Move)
+    }
+
+    /// A push by one step ends with that step; one to the end goes on.
+    fn let_go_of_step(&mut self, pushed: Option<&Push>) {
+        if let (Some(Push::Stage { .. }), Some(trial)) = (pushed, &mut self.memory.trial) {
+            trial.push = None;
+        }
     }
 
     fn has_observed(&mut self, stage: usize) -> bool {
@@ -267,12 +272,14 @@ impl Turn<'_> {
 
     fn progress_soaking(&mut self) -> Option<Did> {
         let last = self.last_stage();
-        let finish = matches!(self.trial()?.push, Some(Push::Finish { .. }));
+        let pushed = self.trial()?.push.clone();
+        let finish = matches!(pushed, Some(Push::Finish { .. }));
         if self.granted() < Weight::FULL {
-            let ready = finish || (!self.holds_progress() && self.has_leave(Weight::FULL));
+            let ready = pushed.is_some() || (!self.holds_progress() && self.has_leave(Weight::FULL));
             if !ready || !self.can_raise(Weight::FULL) {
                 return Some(Did::Wait);
             }
+            self.let_go_of_step(pushed.as_ref());
             self.enter_stage(last, true);
             return Some(Did::Move);
         }

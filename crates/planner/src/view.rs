@@ -329,6 +329,9 @@ impl Turn<'_> {
                 let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;
                 Some(format!("No sign of harm; {need} more requests before {next} %."))
             }
+            Waiting::GatewayLive { problem: Some(problem) } => {
+                Some(format!("The gateway has not taken over {} % yet: {problem}.", self.wanted_weight()))
+            }
             Waiting::Trouble { why } if self.refused || self.world.journal_trouble.is_some() => {
                 Some(format!("It waits: {why}."))
             }

@@ -6,6 +6,8 @@
 mod chance;
 #[path = "laws/program.rs"]
 mod program;
+#[path = "laws/refusing.rs"]
+mod refusing;
 #[path = "sim/mod.rs"]
 mod sim;
 
@@ -39,9 +41,12 @@ fn hush() {
 
 /// Tries the seeds of one law.
 fn for_each_history(law: &str, seeds: std::ops::Range<u64>, events: usize, check: fn(&[Event])) {
+    for_each(law, seeds.map(|seed| (seed, history(seed, events))), check);
+}
+
+fn for_each(law: &str, histories: impl Iterator<Item = (u64, Vec<Event>)>, check: fn(&[Event])) {
     hush();
-    for seed in seeds {
-        let history = history(seed, events);
+    for (seed, history) in histories {
         if breaks(&history, check).is_some() {
             let least = cut_down(history, check);
             sim::LOUD.set(true);
@@ -335,6 +340,14 @@ fn a_host_fault_never_blocks_a_version() {
         go_on(&mut sim);
         assert_eq!(sim.production().as_deref(), Some("v2"), "seed {seed}: {}", sim.why());
     }
+}
+
+/// Law 7: while the gateway takes nothing over, time proves nothing: nobody is promoted by it, and nobody is blamed for it.
+/// `sim/observed.rs` sees to that at every plan.
+#[test]
+fn a_gateway_that_refuses_for_long_promotes_nobody_and_blames_nobody() {
+    let histories = (1..=10_000).map(|seed| (seed, refusing::history(seed)));
+    for_each("law 7", histories, |history| drop(live(history)));
 }
 
 /// Law 9: what the host refuses is tried for a while, and then not before somebody says so.

@@ -24,7 +24,7 @@ impl Dice {
         self.0 % n
     }
 
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from[usize::try_from(self.roll(from.len() as u64)).unwrap()].clone()
     }
 }
@@ -53,6 +53,8 @@ pub(crate) enum Event {
     /// Starts of this version fail, through this fault; `None`: they succeed.
     Refused(u64, Option<Fault>),
     Errors(u64, u64),
+    /// Requests in a second.
+    Rate(u32),
     Conduct(u64, Conduct),
     Image(ImageState),
     Replicas(u32),
@@ -236,6 +238,7 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
         }
         Event::Refused(n, fault) => refuse(sim, &format!("v{n}"), *fault),
         Event::Errors(bad, all) => sim.users.extra(*bad, *all),
+        Event::Rate(rate) => sim.users.rate = f64::from(*rate),
         Event::Conduct(n, conduct) => drop(sim.docker.conduct.insert(format!("v{n}"), conduct_of(conduct))),
         Event::Image(state) => sim.image(state.clone()),
         Event::Replicas(n) => edit_and_save(sim, |m| m.app.replicas = *n),

@@ -9,6 +9,7 @@ use canaryd_rollout::{OnInconclusive, RevisionId, SetId, Weight};
 use jiff::Timestamp;
 
 use super::docker::Docker;
+use super::observed::Observed;
 
 /// Beyond this a memory is not bounded any more.
 pub const LARGEST_MEMORY: usize = 64 * 1024;
@@ -29,6 +30,8 @@ pub struct Laws {
     phase: String,
     /// A person, or the manifest, said in words that little evidence is enough.
     daring: bool,
+    /// How long each stage's weight was live.
+    observed: Observed,
     /// A replica of the canary's app ended with weight on it: none of it comes back before its set is healthy.
     fallen: Option<SetId>,
 }
@@ -59,6 +62,7 @@ impl Laws {
         what_the_host_refuses_gets_nothing(before, world, plan);
         self.production_drains_before_it_stops(plan, world);
         self.evidence_comes_before_promotion(before, world, plan);
+        self.observed.heed(before, world, plan, now);
         without_a_journal_only_lowerings_run(before, world, plan);
         plan.memory.phase_name().clone_into(&mut self.phase);
     }

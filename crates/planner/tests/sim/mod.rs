@@ -13,6 +13,7 @@ pub mod docker;
 pub mod gateway;
 pub mod laws;
 pub mod manifest;
+pub mod observed;
 pub mod told;
 pub mod users;
 

@@ -20,7 +20,7 @@ pub(crate) const STAGE: Shape = Shape {
             "maxDuration",
             Kind::Duration,
             "1h",
-            "Most time at this weight, pauses not counted; then analysis.onInconclusive decides. 4 × observe by default.",
+            "Most time with this weight live, pauses not counted; then analysis.onInconclusive decides. 4 × observe by default.",
         ),
     ]],
 };

@@ -1,0 +1,104 @@
+//! Law 7, told in time: no stage is left for the next, nor a version taken off for lack of data, before the stage's weight was
+//! live for as long as it is to be observed, unless a person says so.
+
+use std::time::Duration;
+
+use canaryd_gateway::Lane;
+use canaryd_planner::*;
+use canaryd_rollout::Weight;
+use jiff::Timestamp;
+
+/// A plan counts at most so much at once, though the weight may be live for a part of it only.
+const STRIDE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Default)]
+pub struct Observed {
+    /// The stage under observation.
+    stage: Option<(usize, StageView)>,
+    /// How long its weight was live since it was entered.
+    live: Duration,
+    /// A person said to go on: one step, or to the end.
+    step: bool,
+    finish: bool,
+    /// The weight was set by a person.
+    by_hand: bool,
+    last: Option<Timestamp>,
+}
+
+impl Observed {
+    pub fn heed(&mut self, before: &Memory, world: &World, plan: &Plan, now: Timestamp) {
+        let since =
+            self.last.map_or(Duration::ZERO, |last| Duration::try_from(now.duration_since(last)).unwrap_or_default());
+        self.last = Some(now);
+        if self.is_live(before, world) {
+            self.live += since.min(STRIDE);
+        }
+        self.listen(before, plan);
+        if world.journal_trouble.is_some() {
+            return; // what such a plan reports is not remembered
+        }
+        let stage = plan.report.as_ref().and_then(|r| Some((r.stage?, r.stages.get(r.stage?)?.clone())));
+        let told = |kind: &str| plan.events.iter().any(|e| e.kind == kind);
+        let index = |stage: &Option<(usize, StageView)>| stage.as_ref().map(|(index, _)| *index);
+        let promoting = self.stage.is_some() && stage.is_none() && plan.memory.phase_name() == "promoting";
+        let further = index(&stage) > index(&self.stage) && self.stage.is_some();
+        let blamed = plan.events.iter().any(|e| e.kind == "reverted" && e.message.contains("has seen"));
+        if (promoting || further || blamed) && !told("stages-changed") {
+            self.it_was_live_long_enough(plan);
+        }
+        if index(&stage) != index(&self.stage) || told("stage-entered") || told("recovered") {
+            self.live = Duration::ZERO;
+        }
+        self.step &= !told("stage-entered");
+        if told("started") {
+            (self.step, self.finish) = (false, false);
+        }
+        self.by_hand = plan.report.as_ref().is_some_and(|r| r.manual.is_some());
+        self.stage = stage;
+    }
+
+    fn is_live(&self, before: &Memory, world: &World) -> bool {
+        let Some((_, stage)) = &self.stage else { return false };
+        let Some(live) = &world.gateway.live else { return false };
+        let lane = live.intent.lane(Lane::Canary);
+        let set = before.canary_set();
+        let here = stage.weight == Weight::ZERO || lane.iter().any(|e| Some(&e.set) == set.as_ref());
+        live.intent.traffic.canary() == stage.weight && here
+    }
+
+    fn listen(&mut self, before: &Memory, plan: &Plan) {
+        for answer in plan.answers.iter().filter(|a| a.accepted) {
+            match before.inbox.iter().find(|c| c.id == answer.id).map(|c| &c.verb) {
+                Some(Verb::Advance) => self.step = true,
+                Some(Verb::Promote { .. }) => self.finish = true,
+                Some(Verb::Resume) => self.step |= self.by_hand,
+                Some(
+                    Verb::Pause
+                    | Verb::Abort
+                    | Verb::Undo
+                    | Verb::Rollback
+                    | Verb::Retry
+                    | Verb::Restart
+                    | Verb::Traffic { .. }
+                    | Verb::Delete,
+                )
+                | None => {}
+            }
+        }
+    }
+
+    fn it_was_live_long_enough(&self, plan: &Plan) {
+        let Some((index, stage)) = &self.stage else { return };
+        // the clock of a plan may begin a little before the weight was live
+        let seen = self.live + STRIDE / 2;
+        let number = index + 1;
+        assert!(
+            self.step || self.finish || seen >= stage.observe,
+            "law 7: stage {number} is left after {:?} of {:?} with {} % live: {:?}",
+            self.live,
+            stage.observe,
+            stage.weight,
+            plan.events.iter().map(|e| &e.message).collect::<Vec<_>>()
+        );
+    }
+}
