@@ -15,6 +15,8 @@ mod sha1;
 mod websocket;
 mod worker;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,6 +74,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if std::env::args().nth(1).as_deref() == Some("health") {
+        return ask_health(settings.port);
+    }
     let app = Arc::new(App::new(settings));
     if app.settings.crash_at_start {
         eprintln!("{} crashes at start, as it was told to", app.settings.version);
@@ -83,6 +88,28 @@ fn main() -> ExitCode {
     }
     app.say("ended");
     ExitCode::SUCCESS
+}
+
+/// `demo-app health`: for a `HEALTHCHECK` in an image that has no other program.
+fn ask_health(port: u16) -> ExitCode {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.lines().next().unwrap_or_default().to_owned())
+    };
+    match ask() {
+        Ok(line) if line.contains(" 200 ") => ExitCode::SUCCESS,
+        Ok(line) => unwell(&line),
+        Err(error) => unwell(&error.to_string()),
+    }
+}
+
+fn unwell(why: &str) -> ExitCode {
+    eprintln!("unhealthy: {why}");
+    ExitCode::FAILURE
 }
 
 fn run(app: &Arc<App>) -> std::io::Result<()> {
