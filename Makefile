@@ -1,6 +1,6 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo clean-demo test lint deny run-demo run-tests
+.PHONY: help demo clean-demo test lint deny bench run-demo run-tests run-bench
 
 # Where scripts/bootstrap.sh puts Rust and the tools of the tests.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -40,3 +40,14 @@ run-tests: lint deny
 	scripts/registry.sh
 	cargo build --locked --workspace --all-targets
 	cargo nextest run --locked --workspace
+
+bench: ## Measure what is promised, beside other ways (half an hour); installs what is missing; SCENARIOS="weights lost" for some
+	scripts/bootstrap.sh
+	@scripts/with-docker.sh $(MAKE) --no-print-directory run-bench
+
+run-bench:
+	scripts/nginx-image.sh
+	scripts/images.sh
+	scripts/bench-tools.sh
+	cargo build --locked --release -p canaryd
+	cargo bench --locked -p canaryd-e2e --bench figures -- $(SCENARIOS)

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use canaryd_e2e::http::get;
-use canaryd_e2e::load;
+use canaryd_e2e::{Bench, load};
 use canaryd_gateway::{AccessLine, Lane};
 use canaryd_link::{LinkError, Master};
 use canaryd_telemetry::{Rotation, Tail};
-
-use crate::bench::Bench;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_nginx_refuses_changes_nothing_and_says_why() {

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use canaryd_e2e::http::{Answer, ask, get};
-use canaryd_e2e::{docker, load};
+use canaryd_e2e::{Bench, FORCE, FORCE_TOKEN, docker, load};
 use canaryd_gateway::{AccessLine, Lane, Route, force_value};
 use canaryd_probe::{Load, LoadPlan};
 use canaryd_rollout::Sticky;
 
-use crate::bench::{Bench, FORCE, FORCE_TOKEN};
 use crate::servers::Server;
 
 /// `n` GETs on connections of their own, as fast as 600 a second: answers by version.

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(clippy::print_stdout, reason = "figures of a test are for whoever runs it")]
 
-mod bench;
 mod changes;
 mod house;
 mod lanes;

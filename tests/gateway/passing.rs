@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use canaryd_e2e::http::{ask, get, head};
+use canaryd_e2e::{Bench, OPS_TOKEN};
 use canaryd_gateway::Lane;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::bench::{Bench, OPS_TOKEN};
 use crate::servers::Server;
 
 /// A header of the request as the mirror got it; `None` when it got none.

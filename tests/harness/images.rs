@@ -14,13 +14,21 @@ static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Makes `canaryd-e2e-<name>:<version>` from the demo application with this environment; answers the repository.
 /// Quick: only metadata differs.
+#[allow(clippy::must_use_candidate, reason = "a second version of the same is made for what it does")]
 pub fn demo_image(name: &str, version: &str, env: &[(&str, &str)]) -> String {
+    demo_image_with(name, version, env, "")
+}
+
+/// Likewise, with these further lines of a Dockerfile.
+#[allow(clippy::must_use_candidate, reason = "a second version of the same is made for what it does")]
+pub fn demo_image_with(name: &str, version: &str, env: &[(&str, &str)], lines: &str) -> String {
     let _one = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let repository = format!("canaryd-e2e-{name}");
     let mut text = format!("FROM {BASE}\nENV VERSION={version}\n");
     for (key, value) in env {
         text.push_str(&format!("ENV {key}={value}\n"));
     }
+    text.push_str(lines);
     let tag = format!("{repository}:{version}");
     let mut build = Command::new("docker")
         .args(["build", "-q", "-t", &tag, "-"])

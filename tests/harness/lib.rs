@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on says so by a panic")]
 #![allow(clippy::print_stdout, reason = "a measured figure is told to whoever runs the test")]
 
+mod bench;
 mod deaths;
 mod disk;
 mod docker;
@@ -17,12 +18,13 @@ mod registry;
 mod scene;
 mod traffic;
 
+pub use bench::{Bench, ByHand, FORCE, FORCE_TOKEN, OPS_TOKEN};
 pub use deaths::Deaths;
 pub use disk::SmallDisk;
 pub use docker::{Container, container_ids, containers, docker, inspect};
 pub use gateway::{Drawn, Generation, assert_fair, weights};
 pub use host::{Host, PATIENCE, canaryd, load, remove_leftovers};
-pub use images::{NGINX, demo_image, good_images};
+pub use images::{NGINX, demo_image, demo_image_with, good_images};
 pub use manifest::Manifest;
 pub use registry::Registry;
 pub use scene::{RATE, Scene, free_port, promised};

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use canaryd_e2e::{NGINX, docker};
 use canaryd_gateway::container::{CONF_DIR, LOG_DIR, STOP_SIGNAL, TMPFS, UNPRIVILEGED, argv, test_argv};
 use canaryd_gateway::{Endpoint, GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
 use canaryd_link::{Link, LinkError, Live, Master, Ops, Owner};
@@ -15,32 +14,37 @@ use canaryd_rollout::{Expose, Gateway, Limits, Listen, SetId, Snippets, Weight};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::docker::docker;
+use crate::images::NGINX;
+
 /// The header that forces a lane.
-pub(crate) const FORCE: &str = "X-Canary";
+pub const FORCE: &str = "X-Canary";
 /// Its secret.
-pub(crate) const FORCE_TOKEN: &str = "force-token-0123456789";
+pub const FORCE_TOKEN: &str = "force-token-0123456789";
 /// What the ops port wants.
-pub(crate) const OPS_TOKEN: &str = "ops-token-0123456789";
+pub const OPS_TOKEN: &str = "ops-token-0123456789";
 
 /// A gateway under test. Dropping it removes everything it started.
-pub(crate) struct Bench {
+pub struct Bench {
     dir: TempDir,
     name: String,
     octet: u8,
     /// `port`: drawn; then: ops, production pinned, canary pinned.
-    pub(crate) port: u16,
-    pub(crate) link: Link,
-    pub(crate) settings: Settings,
+    pub port: u16,
+    /// How its generations reach NGINX.
+    pub link: Link,
+    /// What its generations are made of.
+    pub settings: Settings,
     lanes: BTreeMap<Lane, Vec<Endpoint>>,
     n: AtomicU64,
 }
 
 /// NGINX's master process, by the docker command line.
-pub(crate) struct ByHand(String);
+pub struct ByHand(String);
 
 impl Bench {
     /// NGINX runs and serves nobody. `octet` makes network and ports its own.
-    pub(crate) async fn start(octet: u8, adjust: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn start(octet: u8, adjust: impl FnOnce(&mut Settings)) -> Self {
         let name = format!("gate-bench-{octet}");
         let port = 22_000 + u16::from(octet) * 10;
         sweep(&name);
@@ -93,7 +97,7 @@ impl Bench {
     }
 
     /// A replica of the demo application at `.last`; its container's name.
-    pub(crate) fn replica(&mut self, lane: Lane, last: u8, version: &str, env: &[&str]) -> String {
+    pub fn replica(&mut self, lane: Lane, last: u8, version: &str, env: &[&str]) -> String {
         let (label, name) = (format!("canaryd-bench={}", self.name), format!("{}-{last}", self.name));
         let (addr, version) = (format!("10.215.{}.{last}", self.octet), format!("VERSION={version}"));
         let mut args = vec!["run", "-d", "--name", &name, "--label", &label, "--network", &self.name];
@@ -108,19 +112,20 @@ impl Bench {
     }
 
     /// A server of the test itself as a replica. The host has the network's first address.
-    pub(crate) fn endpoint(&mut self, lane: Lane, addr: IpAddr, port: u16) {
+    pub fn endpoint(&mut self, lane: Lane, addr: IpAddr, port: u16) {
         let set = SetId::nth(if lane == Lane::Canary { 2 } else { 1 });
         let list = self.lanes.entry(lane).or_default();
         let ordinal = u32::try_from(list.len()).expect("few") + 1;
         list.push(Endpoint { set, ordinal, addr, port });
     }
     /// The host's address on the network.
-    pub(crate) fn host(&self) -> IpAddr {
+    #[must_use]
+    pub fn host(&self) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 215, self.octet, 1))
     }
 
     /// Makes this share live, and waits until the workers before it take no new connection (NGINX lets them for 100 ms).
-    pub(crate) async fn split(&self, canary: f64) -> Live {
+    pub async fn split(&self, canary: f64) -> Live {
         let live = self.try_split(canary, true).await.expect("it becomes live");
         let mut in_a_row = 0;
         while in_a_row < 20 {
@@ -130,27 +135,62 @@ impl Bench {
         }
         live
     }
-    pub(crate) async fn try_split(&self, canary: f64, test: bool) -> Result<Live, LinkError> {
+    /// Makes this share live, after `nginx -t` where it is to be tested.
+    ///
+    /// # Errors
+    /// As [`Link::apply`].
+    pub async fn try_split(&self, canary: f64, test: bool) -> Result<Live, LinkError> {
+        self.try_split_by(&self.master(), canary, test).await
+    }
+    /// The same with another way to the master process.
+    ///
+    /// # Errors
+    /// As [`Link::apply`].
+    pub async fn try_split_by(&self, master: &dyn Master, canary: f64, test: bool) -> Result<Live, LinkError> {
         let canary = Weight::try_from(canary).expect("legal");
         let generation = self.next();
         let intent = Intent { seq: generation.n(), traffic: Traffic::Split { canary }, lanes: self.lanes.clone() };
         let whole = render(&self.settings, &intent, generation).expect("legal");
         let lowered = twin(&self.settings, &intent, generation).expect("legal");
-        self.link.apply(&whole, &lowered, &self.master(), test).await
+        self.link.apply(&whole, &lowered, master, test).await
     }
     fn next(&self) -> GenerationId {
         GenerationId::new(1, self.n.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    pub(crate) fn master(&self) -> ByHand {
-        ByHand(format!("{}-nginx", self.name))
+    /// NGINX's master process.
+    #[must_use]
+    pub fn master(&self) -> ByHand {
+        ByHand(self.container())
+    }
+    /// The name of NGINX's container.
+    #[must_use]
+    pub fn container(&self) -> String {
+        format!("{}-nginx", self.name)
+    }
+    /// A label that makes a container disappear with the gateway.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("canaryd-bench={}", self.name)
+    }
+    /// The network's name.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.name
+    }
+    /// Where the replicas of a lane are.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> &[Endpoint] {
+        self.lanes.get(&lane).map_or(&[], Vec::as_slice)
     }
     /// The lines of the access log so far. NGINX holds them back for 250 ms.
-    pub(crate) fn log(&self) -> String {
+    #[must_use]
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log/access.log")).unwrap_or_default()
     }
 
-    pub(crate) async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
+    /// Waits until it is so.
+    pub async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !done().await {
             assert!(Instant::now() < deadline, "{}: not within 20 s: {what}", self.name);
