@@ -234,8 +234,11 @@ impl Filler<'_, '_> {
         }
     }
 
+    /// Where a variable is written; after a dollar the same text is a literal one.
     fn find(&self, span: &Span, written: &str) -> Span {
-        match self.walk.written(span).find(written) {
+        let text = self.walk.written(span);
+        let mut places = text.match_indices(written).map(|(at, _)| at);
+        match places.find(|at| !text[..*at].ends_with('$')) {
             Some(start) => span.start + start..span.start + start + written.len(),
             None => span.clone(),
         }

@@ -268,16 +268,17 @@ fn masked(text: &str, line: &Span, mark: Span, hidden: &[Span]) -> (String, usiz
         shown.push_str(&text[at..part.start]);
         let begin = shown.len();
         shown.push_str("***");
-        let shift = |byte: usize, edge: usize, now: usize| {
+        // A mark within a hidden part is one of the whole of it: what is there is shown to nobody.
+        let shift = |byte: usize, now: usize, inside: usize| {
             if byte <= part.start {
                 now
             } else if byte >= part.end {
-                edge + (byte - part.end)
+                shown.len() + (byte - part.end)
             } else {
-                begin
+                inside
             }
         };
-        marked = (shift(mark.start, shown.len(), marked.0), shift(mark.end, shown.len(), marked.1));
+        marked = (shift(mark.start, marked.0, begin), shift(mark.end, marked.1, shown.len()));
         at = part.end;
     }
     shown.push_str(&text[at..line.end]);
