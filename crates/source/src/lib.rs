@@ -4,6 +4,7 @@
 //! half-written file, a lost event or a doubled one can do no harm. This crate reads files; it parses none.
 
 mod directory;
+mod glance;
 mod identity;
 mod listing;
 mod look;
@@ -17,4 +18,5 @@ mod wakes;
 mod watch;
 
 pub use directory::DirectorySource;
+pub use glance::{Glance, glance};
 pub use listing::{DirState, Listing, Trouble};

@@ -63,6 +63,11 @@ impl Scope {
         self.places.iter().map(|(path, place)| (path.as_path(), place.identity))
     }
 
+    /// How many directories are listed whole.
+    pub(crate) fn listed(&self) -> usize {
+        self.places.values().filter(|place| place.manifests).count()
+    }
+
     /// Whether `path` is one of the watched directories itself.
     pub(crate) fn is_watched(&self, path: &Path) -> bool {
         self.places.contains_key(path)

@@ -1,6 +1,6 @@
 //! Commands on manifest files.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use canaryd_planner::Unmet;
 use canaryd_rollout::{
     Diagnostic, Draft, Inputs, Rollout, SetVersionError, Severity, SourceText, parse, resolve, rivals, set_version,
 };
+use canaryd_source::{Glance, glance};
 use jiff::Timestamp;
 
 use super::watch::until_ended;
@@ -102,46 +103,24 @@ pub(super) fn clashes(files: &[PathBuf]) -> Vec<Diagnostic> {
     rivals(&good.iter().map(|one| (&one.draft, &one.rollout)).collect::<Vec<_>>())
 }
 
-/// Files as given, and all manifests under directories, sorted.
+/// Files as given, and all manifests under directories, as the daemon lists them.
 pub(super) fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        if path.is_dir() { collect(path, &mut files)? } else { files.push(path.clone()) }
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let Glance { files: found, trouble, .. } = glance(path);
+        if let Some(trouble) = trouble {
+            return Err(Failure::usage(trouble.to_string()));
+        }
+        files.extend(found);
     }
     // A file that is named twice, or lies in a directory that is named as well, is one manifest.
     let mut seen = BTreeSet::new();
     files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     Ok(files)
-}
-
-/// As the daemon reads a directory: through symlinks, and each directory once, however many ways lead to it.
-fn collect(top: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let mut been = BTreeSet::new();
-    let (mut dirs, mut linked) = (VecDeque::from([top.to_owned()]), VecDeque::new());
-    while let Some(dir) = dirs.pop_front().or_else(|| linked.pop_front()) {
-        let real = dir.canonicalize().map_err(|e| Failure::file(&dir, &e))?;
-        if !been.insert(real) {
-            continue;
-        }
-        let entries = std::fs::read_dir(&dir).map_err(|e| Failure::file(&dir, &e))?;
-        let mut paths: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
-        paths.sort();
-        for path in paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-            if name.starts_with('.') || name == "lost+found" {
-                continue;
-            }
-            match (path.is_dir(), path.is_symlink()) {
-                (true, true) => linked.push_back(path),
-                (true, false) => dirs.push_back(path),
-                (false, _) if yaml && path.is_file() => files.push(path),
-                (false, _) => {}
-            }
-        }
-    }
-    files.sort();
-    Ok(())
 }
 
 /// Why a version that the manifest asks for already is not on its way, if the daemon knows.
@@ -217,6 +196,8 @@ fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String),
             Err(SetVersionError::NoSuchRollout { .. }) => {}
             // Another broken file is not this command's business; the one that was named is.
             Err(SetVersionError::NotYaml { .. }) if args.file.is_none() => {}
+            // No file is to blame for what was typed.
+            Err(e @ SetVersionError::BadVersion { .. }) => return Err(Failure::usage(e.to_string())),
             Err(e) => return Err(Failure::usage(format!("{}: {e}", path.display()))),
         }
     }
@@ -428,6 +409,9 @@ mod tests {
     async fn set_refuses_what_it_cannot_do_with_2_and_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("shop.yaml");
+        std::fs::write(&file, GOOD).unwrap();
+        let wrong = set(set_args(&file, "v 2"), &common()).await.unwrap_err();
+        assert!(wrong.message.starts_with("version \"v 2\" is not allowed"), "no file is to blame: {}", wrong.message);
         for (text, version) in [(GOOD, "v 2"), ("a: [\n", "v2"), ("a: 1\n", "v2")] {
             std::fs::write(&file, text).unwrap();
             assert_eq!(set(set_args(&file, version), &common()).await.map_err(|f| f.exit), Err(Exit::Usage), "{text}");

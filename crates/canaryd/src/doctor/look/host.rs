@@ -1,12 +1,11 @@
 //! What the kernel and the file system say.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use canaryd_source::{Glance, Trouble, glance};
 
 use crate::doctor::facts::{Disk, Kernel, Watched};
-
-/// Directories are not counted further.
-const MOST_DIRECTORIES: usize = 20_000;
 
 pub(super) fn kernel() -> Kernel {
     let limit = |name: &str| {
@@ -34,27 +33,13 @@ pub(super) fn disk(path: &Path) -> Option<Disk> {
 }
 
 pub(super) fn watched(path: &Path) -> Watched {
-    let (mut directories, mut manifests) = (0, 0);
-    let mut waiting: Vec<PathBuf> = vec![path.to_owned()];
-    while let Some(dir) = waiting.pop() {
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) => {
-                let why = format!("{}: {error}", dir.display());
-                return Watched { path: path.to_owned(), directories: Err(why), manifests };
-            }
-        };
-        directories += 1;
-        for entry in entries.filter_map(Result::ok) {
-            let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
-            if is_dir && directories + waiting.len() < MOST_DIRECTORIES {
-                waiting.push(entry.path());
-            }
-            let is_yaml = entry.path().extension().is_some_and(|e| e == "yaml" || e == "yml");
-            manifests += usize::from(!is_dir && is_yaml);
-        }
-    }
-    Watched { path: path.to_owned(), directories: Ok(directories), manifests }
+    let Glance { files, directories, trouble } = glance(path);
+    let directories = match trouble {
+        Some(Trouble::Vanished { path }) => Err(format!("{}: it does not exist", path.display())),
+        Some(Trouble::Unreadable { path, why }) => Err(format!("{}: {why}", path.display())),
+        Some(Trouble::Empty { .. } | Trouble::TooMany { .. }) | None => Ok(directories),
+    };
+    Watched { path: path.to_owned(), directories, manifests: files.len() }
 }
 
 /// Name of a user or group in the text of `/etc/passwd` or `/etc/group`, else the number.
@@ -79,7 +64,10 @@ mod tests {
     fn directories_and_manifests_are_counted_and_what_cannot_be_read_is_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("a/b")).unwrap();
-        fs::write(dir.path().join("a/shop.yaml"), "").unwrap();
+        fs::create_dir(dir.path().join(".git")).unwrap();
+        for name in ["a/shop.yaml", ".git/shop.yaml", "a/.shop.yaml"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
         let found = watched(dir.path());
         assert_eq!((found.directories, found.manifests), (Ok(3), 1));
         assert!(watched(&dir.path().join("absent")).directories.unwrap_err().contains("absent"));
