@@ -102,7 +102,10 @@ pub(super) struct Page {
     pub(super) watch: Vec<PathBuf>,
     pub(super) dry_run: bool,
     pub(super) rollouts: usize,
-    pub(super) problems: usize,
+    /// Mistakes that it tells of: manifests that are ignored, and what else keeps it from its work.
+    pub(super) errors: usize,
+    /// What somebody should look at; it hinders nothing.
+    pub(super) warnings: usize,
     /// It runs without its journal: the sentence that says so, and the way out.
     pub(super) safe_mode: Option<(String, String)>,
 }

@@ -1,6 +1,6 @@
 //! What the doctor found: one line for each thing, and below a bad one what it means and what mends it.
 
-use crate::cli::style::{Sign, Style, pad, tame, wrap};
+use crate::cli::style::{Sign, Style, pad, tame, width_of, wrap};
 use crate::doctor::{Diagnosis, Finding, Level};
 
 /// Room for the word that says how bad it is.
@@ -54,7 +54,15 @@ fn render_finding(finding: &Finding, column: usize, width: usize, style: Style) 
     let first = format!("{} {}  {}", style.sign(sign), pad(&word, WORD), pad(&tame(&finding.item), column + 2));
     // Where the columns leave no room for words, these begin a line below.
     let rest = " ".repeat((2 + WORD + 2 + column + 2).min(width / 2));
-    let mut lines = wrap(&first, &rest, &tame(&finding.said), width);
+    let longest = finding.said.split_whitespace().map(width_of).max().unwrap_or(0);
+    let fits = rest.len() + longest <= width;
+    let mut lines = if finding.item.chars().count() > column || !fits {
+        let rest = if fits { &rest } else { &indent };
+        let said = wrap(rest, rest, &tame(&finding.said), width);
+        [vec![first.trim_end().to_owned()], said].concat()
+    } else {
+        wrap(&first, &rest, &tame(&finding.said), width)
+    };
     for (name, text) in [("means", &finding.means), ("mend", &finding.mend)] {
         let Some(text) = text else { continue };
         lines.extend(wrap(&format!("{indent}{}", pad(name, 6)), &format!("{indent}      "), &tame(text), width));
@@ -65,7 +73,6 @@ fn render_finding(finding: &Finding, column: usize, width: usize, style: Style) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::style::width_of;
 
     fn diagnosis() -> Diagnosis {
         let finding = |item: &str, level, means: Option<&str>| Finding {
@@ -99,6 +106,17 @@ mod tests {
                 assert!(text.replace("\n  ", " ").contains(words), "{words}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_is_longer_than_its_column_has_a_line_of_its_own() {
+        let mut diagnosis = diagnosis();
+        let name = format!("gateway {}", "n".repeat(40));
+        diagnosis.findings[2].item.clone_from(&name);
+        diagnosis.findings[0].said = format!("canaryd-{} has a subnet", "n".repeat(40));
+        let text = render_doctor(&diagnosis, 80, Style::PLAIN);
+        assert!(text.lines().any(|line| line.ends_with(&name)), "{text}");
+        assert!(text.lines().all(|line| width_of(line) <= 80), "{text}");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::follow::undo;
 use crate::cli::style::{Style, pad, tame, width_of, wrap};
 use crate::cli::words;
 
+/// With less room than this the state of a rollout is not legible beside its columns.
+const NARROWEST_STATE: usize = 20;
+
 /// The table. `wide`: revisions and the way back as well. `width` of 0: lines are not wrapped.
 pub(crate) fn render_status(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
     let mut text = String::new();
@@ -61,16 +64,33 @@ fn table(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
     let widest = |i: usize| rows.iter().map(|row| width_of(&row[i])).max().unwrap_or(0);
     let columns = [widest(0), widest(1), widest(2)];
     let indent = columns.iter().sum::<usize>() + 6;
+    if width > 0 && indent + NARROWEST_STATE > width {
+        return blocks(&rows, width, style);
+    }
     let mut text = String::new();
     for (i, row) in rows.iter().enumerate() {
         let first: String = row.iter().zip(columns).map(|(cell, n)| pad(cell, n) + "  ").collect();
-        let room = if width == 0 { usize::MAX } else { width.max(indent + 20) };
+        let room = if width == 0 { usize::MAX } else { width };
         for line in wrap(&first, &" ".repeat(indent), &row[3], room) {
             text.push_str(&if i == 0 { style.dim(&line) } else { line });
             text.push('\n');
         }
     }
     text
+}
+
+/// Where the columns leave no room for the state, each rollout has lines of its own.
+fn blocks(rows: &[[String; 4]], width: usize, style: Style) -> String {
+    let [head, rows @ ..] = rows else { return String::new() };
+    let named = |title: &String| format!("  {}", style.dim(&pad(&title.to_lowercase(), 11)));
+    let mut lines = Vec::new();
+    for [name, fields @ ..] in rows {
+        lines.push(style.bold(name));
+        for (title, text) in head[1..].iter().zip(fields) {
+            lines.extend(wrap(&named(title), "             ", text, width));
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 fn row(report: &Report, wide: bool) -> [String; 4] {
@@ -136,4 +156,50 @@ fn last_end(report: &Report) -> Option<String> {
     };
     let why = end.check.as_ref().map(|check| format!(" ({check})")).unwrap_or_default();
     Some(format!("{} {what} {}{why}", end.version, words::date(end.at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(names: &[&str]) -> StatusPage {
+        let version =
+            |v: &str, r: &str| serde_json::json!({ "version": v, "revision": r, "since": "2026-11-23T12:00:00Z" });
+        let report = |name: &&str| {
+            serde_json::json!({
+                "name": name, "phase": "observing", "sentence": "", "liveWeight": 5, "wantedWeight": 5,
+                "production": version("v1.2.0", "aaaaaaaaaa"), "canary": version("v1.3.0-rc.1", "bbbbbbbbbb"),
+                "stages": [], "checks": [], "waiting": [{ "for": "time", "seconds": 540 }], "notes": [], "can": [],
+                "undo": { "is": "cold", "version": "v1" }, "replicas": {}
+            })
+        };
+        let rollouts: Vec<_> = names.iter().map(report).collect();
+        serde_json::from_value(serde_json::json!({
+            "host": "host2", "version": "0.1.0", "instance": "i", "since": "2026-11-23T12:00:00Z",
+            "rollouts": rollouts, "problems": [], "dryRun": false
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_terminal_however_long_the_names_are() {
+        let long = "n".repeat(40);
+        for (wide, width) in [(false, 80), (true, 80), (true, 120), (false, 60)] {
+            let text = render_status(&page(&["shop", &long]), wide, width, Style::PLAIN);
+            assert!(text.lines().all(|line| width_of(line) <= width), "{width}: {text}");
+            for word in ["shop", &long, "v1.2.0", "v1.3.0-rc.1", "5 %", "95 %", "9m to go"] {
+                assert!(text.contains(word), "{word}: {text}");
+            }
+        }
+        let text = render_status(&page(&["shop", &long]), false, 80, Style::PLAIN);
+        assert!(text.contains("\n  on trial   v1.3.0-rc.1 5 %\n"), "{text}");
+    }
+
+    #[test]
+    fn short_names_stand_in_one_table_and_a_pipe_has_one_line_for_each() {
+        let text = render_status(&page(&["shop", "blog"]), false, 80, Style::PLAIN);
+        assert!(text.contains("NAME") && text.contains("\nshop  v1.2.0    95 %  v1.3.0-rc.1"), "{text}");
+        let piped = render_status(&page(&["shop", &"n".repeat(40)]), true, 0, Style::PLAIN);
+        assert_eq!(piped.lines().count(), 5, "{piped}");
+    }
 }

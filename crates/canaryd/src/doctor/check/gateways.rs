@@ -39,16 +39,15 @@ fn stopped(gateway: &Gateway, state: RunState) -> Finding {
         RunState::Exited => "has ended",
     };
     let found = |said: String| Finding::wrong(format!("gateway {name}"), said).means("its users get no answer");
+    // Its own port is held for it while it is paused: whoever listens there is no stranger.
+    if state == RunState::Paused {
+        return found(format!("its container {word}")).mend(format!("docker unpause {name}-gateway"));
+    }
     if let Some((place, who)) = gateway.taken.first() {
         return found(format!("its container {word}, and {place} is taken by {who}"))
             .mend("stop that, or choose another port in the manifest");
     }
-    let mend = if state == RunState::Paused {
-        format!("docker unpause {name}-gateway")
-    } else {
-        format!("docker start {name}-gateway; canaryd logs {name} --gateway")
-    };
-    found(format!("its container {word}")).mend(mend)
+    found(format!("its container {word}")).mend(format!("docker start {name}-gateway; canaryd logs {name} --gateway"))
 }
 
 fn silent(gateway: &Gateway) -> Option<Finding> {
@@ -171,7 +170,11 @@ mod tests {
         found(&spoiled(|g| g.container = None), "gateway shop", Level::Wrong, &["no container", "status shop"]);
         let stopped = |state| spoiled(move |g| g.container.as_mut().unwrap().state = state);
         only(&stopped(RunState::Exited), "gateway shop", Level::Wrong, &["has ended", "docker start shop-gateway"]);
-        only(&stopped(RunState::Paused), "gateway shop", Level::Wrong, &["is paused", "docker unpause shop-gateway"]);
+        let mut paused = stopped(RunState::Paused);
+        paused.gateways[0].taken = vec![("127.0.0.1:8080".parse().unwrap(), "docker-proxy (process 7)".into())];
+        only(&paused, "gateway shop", Level::Wrong, &["is paused", "docker unpause shop-gateway"]);
+        let text = format!("{:?}", super::super::check(&paused));
+        assert!(!text.contains("taken by"), "Docker keeps its port for it: {text}");
         only(&stopped(RunState::Restarting), "gateway shop", Level::Wrong, &["again and again"]);
         let mut taken = stopped(RunState::Created);
         taken.gateways[0].taken = vec![("127.0.0.1:8080".parse().unwrap(), "apache2 (process 7)".into())];

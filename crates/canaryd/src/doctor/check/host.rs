@@ -109,14 +109,7 @@ pub(super) fn files(facts: &Facts) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::super::Level;
-    use super::super::sample::{found, healthy, only};
-    use super::*;
-
-    fn spoiled(spoil: impl FnOnce(&mut Facts)) -> Facts {
-        let mut facts = healthy();
-        spoil(&mut facts);
-        facts
-    }
+    use super::super::sample::{found, only, spoiled};
 
     #[test]
     fn a_watched_directory_that_is_gone_closed_or_empty_is_told() {

@@ -44,6 +44,13 @@ pub(super) fn healthy() -> Facts {
     }
 }
 
+/// The same host, after one thing was made worse.
+pub(super) fn spoiled(spoil: impl FnOnce(&mut Facts)) -> Facts {
+    let mut facts = healthy();
+    spoil(&mut facts);
+    facts
+}
+
 fn page() -> Page {
     Page {
         version: "0.1.0".into(),
@@ -52,7 +59,8 @@ fn page() -> Page {
         watch: vec!["/etc/canaryd/manifests".into()],
         dry_run: false,
         rollouts: 1,
-        problems: 0,
+        errors: 0,
+        warnings: 0,
         safe_mode: None,
     }
 }

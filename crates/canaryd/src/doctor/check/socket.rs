@@ -42,10 +42,16 @@ fn running(facts: &Facts, page: &Page) -> Finding {
             .means("it changes nothing: no version is promoted or taken off")
             .mend("start it without --dry-run");
     }
-    if page.problems > 0 {
-        return Finding::warning("daemon", format!("{said}; {} of its manifests are ignored", page.problems))
-            .means("the last valid version of each stays in force")
-            .mend("canaryd status");
+    let several = |n: usize, what| crate::cli::several(n as u64, what);
+    if page.errors > 0 {
+        return Finding::warning("daemon", format!("{said}; it tells of {}", several(page.errors, "mistake")))
+            .means("a manifest with a mistake is ignored; what it said before stays in force")
+            .mend("canaryd status shows each with its place");
+    }
+    if page.warnings > 0 {
+        return Finding::warning("daemon", format!("{said}; it has {}", several(page.warnings, "warning")))
+            .means("the manifests are in force all the same")
+            .mend("canaryd status shows each with its place");
     }
     Finding::ok("daemon", format!("{said}, {}", crate::cli::several(page.rollouts as u64, "rollout")))
 }
@@ -114,14 +120,8 @@ fn place(facts: &Facts) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::super::Level;
-    use super::super::sample::{found, healthy, only};
+    use super::super::sample::{found, only, spoiled};
     use super::*;
-
-    fn spoiled(spoil: impl FnOnce(&mut Facts)) -> Facts {
-        let mut facts = healthy();
-        spoil(&mut facts);
-        facts
-    }
 
     fn page_of(facts: &mut Facts) -> &mut Page {
         match &mut facts.socket.answer {
@@ -138,12 +138,10 @@ mod tests {
         let safe = spoiled(|f| page_of(f).safe_mode = Some(safe.clone()));
         only(&safe, "daemon", Level::Wrong, &["safe mode", "nothing but its status", "canaryd journal rebuild"]);
         only(&spoiled(|f| page_of(f).dry_run = true), "daemon", Level::Warning, &["--dry-run", "changes nothing"]);
-        only(
-            &spoiled(|f| page_of(f).problems = 2),
-            "daemon",
-            Level::Warning,
-            &["2 of its manifests", "canaryd status"],
-        );
+        let mistakes = spoiled(|f| page_of(f).errors = 2);
+        only(&mistakes, "daemon", Level::Warning, &["it tells of 2 mistakes", "is ignored", "canaryd status"]);
+        let warnings = spoiled(|f| page_of(f).warnings = 1);
+        only(&warnings, "daemon", Level::Warning, &["it has 1 warning", "in force all the same", "canaryd status"]);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) async fn look(path: &Path) -> Socket {
 }
 
 fn short(page: StatusPage) -> Page {
+    let is_warning = |problem: &&String| problem.starts_with("warning");
+    let warnings = page.problems.iter().filter(is_warning).count();
     Page {
         version: page.version,
         since: page.since,
@@ -39,7 +41,8 @@ fn short(page: StatusPage) -> Page {
         watch: page.watch.into_iter().map(Into::into).collect(),
         dry_run: page.dry_run,
         rollouts: page.rollouts.len(),
-        problems: page.problems.len(),
+        errors: page.problems.len() - warnings,
+        warnings,
         safe_mode: page.safe_mode.map(|mode| (mode.sentence, mode.way_out)),
     }
 }
