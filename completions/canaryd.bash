@@ -43,6 +43,9 @@ _canaryd() {
             canaryd,follow)
                 cmd="canaryd__subcmd__follow"
                 ;;
+            canaryd,header)
+                cmd="canaryd__subcmd__header"
+                ;;
             canaryd,journal)
                 cmd="canaryd__subcmd__journal"
                 ;;
@@ -107,7 +110,7 @@ _canaryd() {
 
     case "${cmd}" in
         canaryd)
-            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs explain doctor journal advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
+            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs header explain doctor journal advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -401,6 +404,36 @@ _canaryd() {
             case "${prev}" in
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        canaryd__subcmd__header)
+            opts="-o -h --lane --output --socket --ascii --no-color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lane)
+                    COMPREPLY=($(compgen -W "canary production" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
                     return 0
                     ;;
                 --socket)

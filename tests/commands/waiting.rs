@@ -74,21 +74,29 @@ async fn a_restart_of_the_daemon_is_said_once_and_waited_for_and_no_event_is_los
     let followed = beside(&host, &["follow", name, "--through-pauses"]);
     let status = Watching::start(&host, "status", &["status", "--watch"]);
     let events = Watching::start(&host, "events", &["events", name, "--follow", "--output", "json"]);
+    let logs = Watching::start(&host, "logs", &["logs", name, "--gateway", "--follow"]);
+    logs.until(|out, _| out.contains(&format!("{name}-gateway | "))).await;
     status.until(|out, _| out.contains(name)).await;
     events.until(|out, _| out.contains("stage-entered")).await;
 
     host.kill().await;
-    for watching in [&status, &events] {
+    for watching in [&status, &events, &logs] {
         watching.until(|_, err| err.contains("the daemon is gone")).await;
     }
+    // Written while nobody looks, it is shown all the same.
+    canaryd_e2e::docker(&["kill", "-s", "HUP", &format!("{name}-gateway")]);
+    let before = std::fs::read_to_string(&logs.out).unwrap().lines().count();
     host.run().await;
-    for watching in [&status, &events] {
+    for watching in [&status, &events, &logs] {
         watching.until(|_, err| err.contains("the daemon answers again")).await;
     }
+    logs.until(|out, _| out.lines().skip(before).any(|line| line.contains("signal 1 (SIGHUP)"))).await;
     yes(&host, &["pause", name]).await;
     yes(&host, &["resume", name]).await;
     assert_eq!(host.terminate().await, Some(0));
     host.run().await;
+    let (_, err) = logs.until(|_, err| err.matches("the daemon answers again").count() == 2).await;
+    assert_eq!(err.matches("the daemon is gone").count(), 2, "once a restart: {err}");
     host.until(name, "it is known again", |r| r.live_weight > Weight::ZERO).await;
     yes(&host, &["promote", name, "--reason", "a test"]).await;
     host.until_serving(name, "v2").await;
@@ -109,7 +117,7 @@ async fn a_restart_of_the_daemon_is_said_once_and_waited_for_and_no_event_is_los
     let mut all: Vec<u64> = host.events(name).await.iter().map(|event| event.seq).collect();
     all.truncate(seen.len());
     assert_eq!(seen, all, "none is lost, none comes twice");
-    drop((status.child, events.child, load));
+    drop((status.child, events.child, logs.child, load));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,4 +193,27 @@ async fn who_saves_a_manifest_and_waits_at_once_waits_for_what_was_saved() {
         host.write("pull.yaml", &manifest.yaml());
         yes(&host, &["wait", name]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_version_that_ended_before_a_later_one_is_answered_at_once() {
+    let name = "gate-late";
+    let app = demo_image(name, "v1", &[]);
+    demo_image(name, "v2", &[]);
+    demo_image(name, "v3", &[]);
+    let host = Host::start().await;
+    let manifest = Manifest::new(name, &app, "v1", 22_564).stages(&SLOW);
+    host.write("late.yaml", &manifest.yaml());
+    host.until_serving(name, "v1").await;
+    host.write("late.yaml", &manifest.clone().version("v2").yaml());
+    host.until(name, "v2 is on trial", |r| r.canary.is_some()).await;
+    yes(&host, &["abort", name]).await;
+    host.until_ended(name, "v2").await;
+    host.write("late.yaml", &manifest.clone().version("v3").yaml());
+    host.until(name, "v3 is on trial", |r| r.canary.as_ref().is_some_and(|c| c.version == "v3")).await;
+    let began = Instant::now();
+    let (code, out, err) = host.cli(&["wait", name, "--version", "v2", "--timeout", "50s"]).await;
+    assert!(code == 1 && out.contains("gate-late: v2 was aborted at "), "{code} {out}{err}");
+    assert_eq!(host.cli(&["wait", name, "--version", "v1", "--timeout", "50s"]).await.0, 0, "it is in production");
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
 }

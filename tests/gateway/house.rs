@@ -67,10 +67,37 @@ async fn its_container_can_do_little_and_its_ports_are_where_the_manifest_says()
     }
     let value = force_value(Lane::Canary, &secret(&host, "gate-house", "force_token"));
     assert_eq!(ask(22_300, "GET /", &[("X-Lane", &value)], b"").await.unwrap().header("X-App-Version"), "v2");
+    told_to_who_asks(&host).await;
     let report = host.report("gate-house").await.unwrap();
     let counted: u64 = report.stages.iter().map(|s| s.requests).sum();
     assert_eq!(counted, 0, "forced and pinned requests are no evidence");
     called_by_its_old_name(&callers);
+}
+
+/// The secret header is shown by the one command that is for it, and by nothing else.
+async fn told_to_who_asks(host: &Host) {
+    let header = async |args: &[&str]| host.run_cli(&[&["header", "gate-house"], args].concat()).await;
+    for (args, version) in [(&[][..], "v2"), (&["--lane", "production"][..], "v1")] {
+        let line = header(args).await;
+        let (name, value) = line.trim_end().split_once(": ").unwrap();
+        let answer = ask(22_300, "GET /", &[(name, value)], b"").await.unwrap();
+        assert_eq!((name, answer.header("X-App-Version")), ("X-Lane", version), "{args:?}");
+    }
+    let page: serde_json::Value = serde_json::from_str(&header(&["--output", "json"]).await).unwrap();
+    assert_eq!((page["header"].as_str(), page["lane"].as_str()), (Some("X-Lane"), Some("canary")));
+    let token = secret(host, "gate-house", "force_token");
+    assert_eq!(page["value"].as_str().unwrap(), format!("canary:{token}"));
+    let shown = [
+        host.run_cli(&["status", "gate-house", "--output", "json"]).await,
+        host.run_cli(&["status", "--output", "json"]).await,
+        host.run_cli(&["events", "--output", "json"]).await,
+        host.log(),
+    ];
+    assert!(shown.iter().all(|text| !text.contains(&token)), "a secret is shown");
+    for file in ["journal.db", "journal.db-wal"] {
+        let bytes = std::fs::read(host.state().join(file)).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&bytes).contains(&token), "{file}");
+    }
 }
 
 fn little_rights(container: &str, host: &Host) {

@@ -1,6 +1,7 @@
 //! Two manifests that want the same: one name, one port.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use canaryd_e2e::http::{get, until_steady};
 use canaryd_e2e::{Host, Manifest, demo_image, load};
@@ -77,4 +78,24 @@ async fn who_wants_a_port_that_is_taken_is_told_and_waits() {
     host.until("gate-port-d", "which port is taken", held).await;
     drop(stranger);
     host.until_serving("gate-port-d", "v1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_a_deleted_rollout_goes_to_the_one_that_waits_for_it_without_another_word() {
+    let app = demo_image("gate-heir", "v1", &[]);
+    let host = Host::start().await;
+    host.write("a.yaml", &Manifest::new("gate-heir-a", &app, "v1", 22_436).yaml());
+    host.until_serving("gate-heir-a", "v1").await;
+    host.write("b.yaml", &Manifest::new("gate-heir-b", &app, "v1", 22_436).yaml());
+    until_told(&host, "it is taken", |t| t.contains("gate-heir-b wants 127.0.0.1:22436")).await;
+    fs::remove_file(host.manifests().join("a.yaml")).unwrap();
+    let way_on = "after canaryd delete gate-heir-a this one begins by itself";
+    until_told(&host, "what frees it", |t| t.contains(way_on)).await;
+    let began = Instant::now();
+    assert_eq!(host.cli(&["delete", "gate-heir-a", "--yes"]).await.0, 0);
+    host.until_serving("gate-heir-b", "v1").await;
+    assert!(began.elapsed() < Duration::from_secs(25), "it waited for the absence: {:?}", began.elapsed());
+    let log = host.log();
+    assert!(log.contains("gate-heir-a is being deleted: this one begins by itself"), "{log}");
+    assert_eq!(problems(&host).await, "");
 }

@@ -4,20 +4,32 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use canaryd_gateway::{GenerationId, Intent, container::CONF_DIR};
 use canaryd_link::{Link, LinkError, Ops, Owner};
 use canaryd_rollout::{RolloutName, Weight};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What a rollback without the daemon did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// The canary is at 0 %.
+    Lowered,
+    /// No canary had traffic. If one is being prepared, the daemon finds a word not to go on with it; or why no word could
+    /// be left.
+    NothingServed {
+        /// Why there is no word.
+        no_word: Option<String>,
+    },
+}
+
 /// Lowers the canary of `name` to 0 % and says what was done.
 ///
 /// # Errors
-/// There is no gateway directory, nothing to lower, or NGINX could not be signalled; each with what to do.
-pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode> {
+/// There is no gateway directory, or NGINX could not be signalled; each with what to do.
+pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<Done> {
     let dir = std::path::absolute(state_dir)?.join("gateways").join(name.as_str());
     if !dir.join("conf").is_dir() {
         bail!("{} does not exist: is {name} a rollout of this host, and is --state right?", dir.display());
@@ -25,7 +37,7 @@ pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode>
     let link = Link::open(&dir, owner(), Ops::new(SocketAddr::from(([127, 0, 0, 1], 0)), String::new()))?;
     let current = link.current().context("the gateway has no configuration yet: nobody gets a canary")?;
     if !current.is_twin() && is_without_canary(&dir, current) {
-        return Err(refuse(&dir, name));
+        return Ok(leave_word(&dir));
     }
     match link.swap_to_twin() {
         Ok(Some(twin)) => say(&format!("{name}: the all-production configuration {twin} is in place")),
@@ -50,7 +62,7 @@ pub(crate) fn rollback(name: &RolloutName, state_dir: &Path) -> Result<ExitCode>
         })?;
     }
     say(&format!("{name}: NGINX was told; new requests go to production within 150 ms"));
-    Ok(ExitCode::SUCCESS)
+    Ok(Done::Lowered)
 }
 
 fn say(text: &str) {
@@ -59,16 +71,9 @@ fn say(text: &str) {
 
 /// After a lane swap there is no canary: going back then needs containers, and so the daemon. Nor is there one before the
 /// first request; then the daemon would raise it when it runs again, and finds a word not to.
-fn refuse(dir: &Path, name: &RolloutName) -> anyhow::Error {
-    let prepared = match fs::write(dir.join(WORD), "") {
-        Ok(()) => "If one is being prepared, it is aborted when the daemon runs again".to_owned(),
-        Err(error) => format!(
-            "If one is being prepared, the daemon goes on with it when it runs again (no word could be left: {error})"
-        ),
-    };
-    anyhow!(
-        "{name} has no canary with traffic: nothing to take off. {prepared}. To leave a promoted version, start the daemon and use: canaryd undo {name}"
-    )
+fn leave_word(dir: &Path) -> Done {
+    let no_word = fs::write(dir.join(WORD), "").err().map(|error| error.to_string());
+    Done::NothingServed { no_word }
 }
 
 /// A file in the gateway's directory: what is on trial is to be aborted.

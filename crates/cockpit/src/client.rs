@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use canaryd_gateway::Lane;
 use canaryd_planner::{Answer, Report};
 use canaryd_rollout::RolloutName;
 use futures::StreamExt;
@@ -16,7 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::page::{
-    CommandRequest, EventLine, Followed, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal, StatusPage,
+    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal,
+    StatusPage,
 };
 
 /// A line of a stream is far shorter; more is not ours.
@@ -140,8 +142,19 @@ impl Client {
         if let Some(tail) = query.tail {
             path.push_str(&format!("&tail={tail}"));
         }
+        if let Some(since) = query.since {
+            path.push_str(&format!("&since={since}"));
+        }
         let lines = self.stream::<LogLine>(&path).await?;
         Ok(lines.map(|line| line.and_then(log_text)).boxed())
+    }
+
+    /// The request header that forces a lane.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`]: unknown name, or its manifest names no such header; no daemon.
+    pub async fn lane_header(&self, name: &RolloutName, lane: Lane) -> Result<LaneHeader> {
+        self.get(&format!("/v1/rollouts/{name}/header?lane={lane}")).await
     }
 
     /// Posts a command and waits for what became of it. A refusal is an [`Answer`] that was not accepted.
@@ -249,6 +262,7 @@ fn log_text(line: LogLine) -> Result<LogText> {
     match line {
         LogLine::Line(text) => Ok(text),
         LogLine::Failed { why } => Err(ClientError::Unread { why }),
+        LogLine::Stops => Err(broken("the daemon stops")),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the API needs from the daemon: one trait, so that the server can be tried without one.
 
 use async_trait::async_trait;
+use canaryd_gateway::Lane;
 use canaryd_planner::{Answer, Command, Report};
 use canaryd_rollout::RolloutName;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
-use crate::page::{EventLine, LogQuery, LogText, PlanPage, Refusal, StatusPage};
+use crate::page::{EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
 #[async_trait]
@@ -43,6 +44,14 @@ pub trait Control: Send + Sync + 'static {
 
     /// Log lines; the stream ends unless `follow` was asked for. An `Err` ends it.
     fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, Result<LogText, String>>;
+
+    /// The request header that forces a lane. Its value is a secret: it is told to whoever asks for it, and written nowhere.
+    ///
+    /// # Errors
+    /// The manifest names no such header, or the gateway was not made yet.
+    async fn lane_header(&self, name: &RolloutName, _lane: Lane) -> Result<LaneHeader, Refusal> {
+        Err(Refusal { error: format!("{name} has no header that forces a lane"), hint: None })
+    }
 
     /// What would be done about each manifest of this text now. `source` is the file's absolute path.
     ///

@@ -17,8 +17,8 @@ pub use client::{Client, ClientError};
 pub use control::Control;
 pub use forecast::plan_table;
 pub use page::{
-    CommandRequest, EventLine, Followed, LogLine, LogQuery, LogText, PlanChange, PlanConnections, PlanMemory, PlanPage,
-    PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,
+    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanChange, PlanConnections,
+    PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,
 };
 pub use server::serve;
 pub use socket::{BindError, bind, made_at, unbind};

@@ -119,6 +119,10 @@ pub struct LogQuery {
     pub tail: Option<u32>,
     /// The gateway's log instead of the containers'.
     pub gateway: bool,
+    /// Only what was written from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
 }
 
 /// One line of a log.
@@ -129,6 +133,18 @@ pub struct LogText {
     pub source: String,
     /// The line without its end.
     pub text: String,
+}
+
+/// What forces a lane: a request header and its secret value.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneHeader {
+    /// Name of the header, as `gateway.force` says it.
+    pub header: String,
+    /// The lane that it chooses.
+    pub lane: Lane,
+    /// Its value: a secret.
+    pub value: String,
 }
 
 /// One line of a log stream.
@@ -142,6 +158,8 @@ pub enum LogLine {
         /// Why.
         why: String,
     },
+    /// The daemon stops: more may come when it runs again.
+    Stops,
 }
 
 impl From<Result<LogText, String>> for LogLine {

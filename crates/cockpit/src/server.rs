@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
+use canaryd_gateway::Lane;
 use canaryd_planner::{Answer, Command};
 use canaryd_rollout::{RolloutName, nearest};
 use futures::StreamExt;
@@ -60,6 +61,7 @@ fn router(control: Arc<dyn Control>, shutdown: CancellationToken) -> Router {
         .route("/v1/rollouts/{name}/events", get(events))
         .route("/v1/rollouts/{name}/follow", get(follow))
         .route("/v1/rollouts/{name}/logs", get(logs))
+        .route("/v1/rollouts/{name}/header", get(header_of))
         .route("/v1/rollouts/{name}/commands", post(command))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
@@ -136,7 +138,7 @@ async fn hurry(request: Request, next: Next) -> Response {
 }
 
 async fn no_such_route(request: Request) -> Refused {
-    let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs]; POST /v1/plan, \
+    let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header]; POST /v1/plan, \
                 /v1/rollouts/NAME/commands";
     Refused::new(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path()), Some(hint.to_owned()))
 }
@@ -228,7 +230,31 @@ async fn logs(
     let Query(query) = query?;
     let name = api.known(&name).await?;
     let stream = api.control.logs(&name, query).map(LogLine::from);
-    Ok(lines(stream.take_until(api.shutdown.clone().cancelled_owned())))
+    let stops = api.shutdown.clone();
+    // Else whoever follows could not tell a daemon that stops from a log that is over.
+    let farewell = futures::stream::once(async move { stops.is_cancelled() });
+    let farewell = farewell.filter_map(async |stops| stops.then_some(LogLine::Stops));
+    Ok(lines(stream.take_until(api.shutdown.clone().cancelled_owned()).chain(farewell)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeaderQuery {
+    lane: Lane,
+}
+
+async fn header_of(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    query: Result<Query<HeaderQuery>, QueryRejection>,
+) -> Answered<Response> {
+    let Query(HeaderQuery { lane }) = query?;
+    let name = api.known(&name).await?;
+    match api.control.lane_header(&name, lane).await {
+        // A proxy or a browser on the way to the socket must not keep it.
+        Ok(found) => Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(found)).into_response()),
+        Err(refusal) => Err(Refused(StatusCode::NOT_FOUND, refusal)),
+    }
 }
 
 async fn plan(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answered<Response> {

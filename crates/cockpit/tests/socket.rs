@@ -53,6 +53,7 @@ fn report(name: &str, sentence: &str) -> Report {
         paused: None,
         manual: None,
         outcome: None,
+        ended: Vec::new(),
         unmet: None,
         replicas: BTreeMap::new(),
         unwell: None,
@@ -267,7 +268,7 @@ async fn who_comes_back_after_a_restart_misses_no_event_and_gets_none_twice() {
 #[tokio::test]
 async fn log_lines_arrive_with_their_source_and_so_does_the_reason_of_an_end() {
     let (_served, client) = served(&Fake::new()).await;
-    let query = LogQuery { lane: Some(Lane::Canary), follow: true, tail: Some(7), gateway: false };
+    let query = LogQuery { lane: Some(Lane::Canary), follow: true, tail: Some(7), gateway: false, since: None };
     let mut lines = client.logs(&shop(), &query).await.unwrap();
     let first = soon(lines.next()).await.unwrap().unwrap();
     assert_eq!(first.text, format!("{query:?}"));

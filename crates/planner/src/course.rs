@@ -71,6 +71,26 @@ impl Memory {
         }
     }
 
+    /// What a word that was left without the daemon will do, when the daemon finds it: the version that it aborts, while
+    /// nobody gets it yet.
+    #[must_use]
+    pub fn offline_aborts(&self) -> Option<&str> {
+        let prepared = || self.manifest.as_ref().map(|m| m.version.as_str());
+        let on_trial = || self.trial.as_ref().filter(|t| t.is_canary()).map(|t| t.release.version.as_str());
+        match self.phase {
+            Phase::Preflight { .. } => prepared(),
+            Phase::Starting | Phase::Observing { .. } | Phase::Soaking { .. } | Phase::Promoting { .. } => on_trial(),
+            Phase::Idle | Phase::Installing | Phase::Reverting { .. } => None,
+        }
+    }
+
+    /// The version that is being taken off already.
+    #[must_use]
+    pub fn taking_off(&self) -> Option<&str> {
+        let leaves = matches!(self.phase, Phase::Reverting { .. });
+        self.trial.as_ref().filter(|_| leaves).map(|t| t.release.version.as_str())
+    }
+
     /// Whether the way back to the previous version is still open (`rollbackWindow`).
     pub(crate) fn undo_is_open(&self, window: Option<Duration>, now: Timestamp) -> bool {
         let Some(previous) = &self.previous else { return false };

@@ -19,6 +19,9 @@ use crate::report::OutcomeView;
 use crate::trial::Trial;
 use crate::wellness::Unwell;
 
+/// Ends of rollouts that are remembered.
+const ENDED: usize = 8;
+
 /// The memory of one rollout. Begins as `Memory::default()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
@@ -71,6 +74,9 @@ pub struct Memory {
     pub(crate) troubled: BTreeSet<SetId>,
     /// How the last rollout ended.
     pub(crate) outcome: Option<OutcomeView>,
+    /// How the last rollouts ended, newest first, that one included.
+    #[serde(default)]
+    pub(crate) ended: Vec<OutcomeView>,
     /// Answers given, oldest first.
     pub(crate) answers: Vec<Answer>,
     /// The manifest is gone; production serves on.
@@ -114,6 +120,7 @@ impl Default for Memory {
             given_up: BTreeSet::new(),
             troubled: BTreeSet::new(),
             outcome: None,
+            ended: Vec::new(),
             answers: Vec::new(),
             orphaned: false,
             deletion: None,
@@ -134,6 +141,13 @@ impl Memory {
         let trial = self.trial.iter_mut().map(|t| &mut t.crews);
         let previous = self.previous.iter_mut().map(|p| &mut p.crews);
         production.chain(trial).chain(previous).chain(self.retired.iter_mut().map(|r| &mut r.crews))
+    }
+
+    /// How a rollout ended.
+    pub(crate) fn has_ended(&mut self, outcome: OutcomeView) {
+        self.ended.insert(0, outcome.clone());
+        self.ended.truncate(ENDED);
+        self.outcome = Some(outcome);
     }
 
     /// A set number that was never used.

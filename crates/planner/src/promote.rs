@@ -122,7 +122,7 @@ impl Turn<'_> {
             Outcome::Reverted | Outcome::Aborted | Outcome::Superseded => ("ended", release.version.clone()),
         };
         self.tell(Severity::Info, kind, text);
-        self.memory.outcome = Some(OutcomeView {
+        self.memory.has_ended(OutcomeView {
             outcome,
             version: release.version.clone(),
             revision: release.revision.clone(),

@@ -190,7 +190,8 @@ impl<'a> Rebuilding<'a> {
                 "{} counts as aborted: 0 %, drained, removed, not tried again before canaryd retry",
                 release.version
             ));
-            self.memory.outcome = Some(self.aborted(&release));
+            let aborted = self.aborted(&release);
+            self.memory.has_ended(aborted);
             self.block(&release);
         }
         let Some(trial) = self.trial(release, crews) else { return };

@@ -136,6 +136,12 @@ impl Memory {
         self.deletion.as_ref().is_some_and(|d| d.done.is_some())
     }
 
+    /// Whether everything of it is being removed, and is not gone yet.
+    #[must_use]
+    pub fn is_being_deleted(&self) -> bool {
+        self.deletion.as_ref().is_some_and(|d| d.done.is_none())
+    }
+
     /// Whether its manifest was removed: production serves on, nothing is asked for.
     #[must_use]
     pub fn is_orphaned(&self) -> bool {

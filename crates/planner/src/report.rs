@@ -59,6 +59,9 @@ pub struct Report {
     pub manual: Option<String>,
     /// How the last rollout ended.
     pub outcome: Option<OutcomeView>,
+    /// How the last rollouts ended, newest first, that one included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<OutcomeView>,
     /// Why what the manifest asks for does not come by itself.
     #[serde(default)]
     pub unmet: Option<Unmet>,

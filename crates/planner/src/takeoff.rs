@@ -125,8 +125,18 @@ impl Turn<'_> {
         };
         self.tell(severity, kind, format!("{version} {}: {reason}", past(outcome)));
         let reason = reason.to_owned();
-        self.memory.outcome =
-            Some(OutcomeView { outcome, version, revision, reason, check, at, took, requests, failed, actor });
+        self.memory.has_ended(OutcomeView {
+            outcome,
+            version,
+            revision,
+            reason,
+            check,
+            at,
+            took,
+            requests,
+            failed,
+            actor,
+        });
     }
 
     /// Version and revision of what is on trial, or about to be.

@@ -50,6 +50,7 @@ impl Turn<'_> {
                 .map(|p| format!("by {} since {}: {}", p.by.as_deref().unwrap_or("canaryd"), clock(p.at), p.why)),
             manual: memory.manual.as_ref().map(|m| format!("{} % by {} since {}", m.weight, m.by, clock(m.at))),
             outcome: memory.outcome.clone(),
+            ended: memory.ended.clone(),
             unmet: self.blocked().map(|b| Unmet::Blocked { version: b.version.clone(), why: b.why.clone() }),
             replicas: self.replica_views(),
             unwell: self.ill.as_ref().map(|ill| ill.what.clone()),

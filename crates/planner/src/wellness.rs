@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::crew::{Crew, Member, count};
 use crate::report::{Severity, UndoView};
 use crate::turn::{Turn, is_healthy, is_presumed_healthy, is_running, occupies, why_not_healthy};
-use crate::world::{Health, Replica, RunState};
+use crate::world::{Health, Recent, Replica, RunState};
 
 /// What lasts this long is told; what comes and goes is in the report only.
 const LASTING: SignedDuration = SignedDuration::from_secs(10);
@@ -51,6 +51,19 @@ pub(crate) struct Unwell {
     pub(crate) told: Option<Grade>,
     /// Since when it is well again.
     pub(crate) well: Option<Timestamp>,
+}
+
+impl Recent {
+    /// The share of failures, where there are enough requests to say anything.
+    fn telling_share(self) -> Option<f64> {
+        self.share().filter(|_| self.requests >= FEWEST)
+    }
+
+    /// Whether so many fail that a plan is due, which knows what the checks allow.
+    #[must_use]
+    pub fn is_alarming(self) -> bool {
+        self.telling_share().is_some_and(|share| share > SHARE)
+    }
 }
 
 impl Turn<'_> {
@@ -99,7 +112,7 @@ impl Turn<'_> {
 
     fn failing_production(&self, version: &str) -> Option<Illness> {
         let recent = self.world.evidence.production;
-        let share = recent.share().filter(|_| recent.requests >= FEWEST)?;
+        let share = recent.telling_share()?;
         if share <= self.alarming_share() {
             return None;
         }

@@ -3,6 +3,7 @@
 mod about;
 mod help;
 mod journal;
+mod lanes;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use canaryd_rollout::{RolloutName, Weight};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use journal::{CheckArgs, JournalCommand, RebuildArgs};
+pub(crate) use lanes::{HeaderArgs, LogsArgs};
 
-use help::{DOCTOR_HELP, EXIT_CODES, FOLLOW_HELP, SET_HELP, WAIT_HELP};
+use help::{DOCTOR_HELP, EXIT_CODES, FOLLOW_HELP, HEADER_HELP, SET_HELP, WAIT_HELP};
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
@@ -118,15 +120,6 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
-/// One of the lanes, as typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LaneChoice {
-    /// What is on trial.
-    Canary,
-    /// What was last promoted.
-    Production,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -157,6 +150,9 @@ pub(crate) enum Command {
     /// Shows what the containers wrote, or the gateway
     #[command(after_help = "Example: canaryd logs shop --lane canary --tail 100 --follow")]
     Logs(LogsArgs),
+    /// Prints the request header that forces a lane: a secret, shown by nothing else
+    #[command(after_help = HEADER_HELP)]
+    Header(HeaderArgs),
     /// Explains the checks: the numbers, how sure they are, and what is missing
     #[command(after_help = "Example: canaryd explain shop errors")]
     Explain(ExplainArgs),
@@ -332,25 +328,6 @@ pub(crate) struct EventsArgs {
     /// How it is printed; json: one object a line
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: OutputFormat,
-}
-
-/// `logs`.
-#[derive(Debug, Args)]
-pub(crate) struct LogsArgs {
-    /// Which rollout
-    pub(crate) name: RolloutName,
-    /// Only this lane
-    #[arg(long, value_enum, conflicts_with = "gateway")]
-    pub(crate) lane: Option<LaneChoice>,
-    /// Keep showing what comes
-    #[arg(long)]
-    pub(crate) follow: bool,
-    /// Only the last lines of each container
-    #[arg(long, value_name = "N")]
-    pub(crate) tail: Option<u32>,
-    /// The gateway's log instead of the containers'
-    #[arg(long)]
-    pub(crate) gateway: bool,
 }
 
 /// `explain`.

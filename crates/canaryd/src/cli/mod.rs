@@ -116,6 +116,7 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Wait(args) => run::wait(args, common).await,
         Command::Events(args) => run::events(args, common).await,
         Command::Logs(args) => run::logs(args, common).await,
+        Command::Header(args) => run::header(args, common).await,
         Command::Explain(args) => run::explain(args, common).await,
         Command::Doctor(args) => run::doctor(args, common).await,
         Command::Journal(JournalCommand::Check(args)) => run::journal_check(args, common).await,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use canaryd_planner::{Outcome, Report, Unmet};
+use canaryd_planner::{Outcome, OutcomeView, Report, Unmet, VersionView};
 use canaryd_rollout::RevisionId;
 use jiff::Timestamp;
 
@@ -40,7 +40,10 @@ impl Asked {
             }
             Some(_) | None => {}
         }
-        if moves(report) {
+        if let Some(end) = self.earlier(report) {
+            return Some(code(end.outcome));
+        }
+        if moves(report) && !self.is_past(report) {
             return None;
         }
         if self.version.is_none() && self.revision.is_none() && is_blocked(report) {
@@ -88,9 +91,42 @@ impl Asked {
 
     /// What became of the version that was waited for, where the report speaks of a later one.
     pub(crate) fn overtaken(&self, report: &Report) -> Option<String> {
-        let end = report.outcome.as_ref()?;
-        let mine = self.is_mine(&end.revision, &end.version, end.at) && end.outcome == Outcome::Superseded;
-        mine.then(|| format!("{} was superseded before it was decided: {}", end.version, end.reason))
+        let last = report.outcome.as_ref();
+        let mine = last.filter(|end| self.is_mine(&end.revision, &end.version, end.at));
+        let end = match mine {
+            Some(end) => {
+                let is_another = report.canary.as_ref().is_some_and(|c| c.version != end.version);
+                Some(end).filter(|end| end.outcome == Outcome::Superseded || is_another)?
+            }
+            None => self.earlier(report)?,
+        };
+        let (what, at) = (&end.version, words::date(end.at));
+        Some(match end.outcome {
+            Outcome::Promoted => format!("{what} was promoted at {at}"),
+            Outcome::Reverted => format!("{what} was taken off at {at}: {}", end.reason),
+            Outcome::Aborted => format!("{what} was aborted at {at}: {}", end.reason),
+            Outcome::Superseded => format!("{what} was superseded before it was decided: {}", end.reason),
+            Outcome::Undone => format!("{what} was undone at {at}: {}", end.reason),
+        })
+    }
+
+    /// How the version ended before the waiting began, where others came since.
+    fn earlier<'r>(&self, report: &'r Report) -> Option<&'r OutcomeView> {
+        let version = self.version.as_ref().filter(|_| self.is_past(report))?;
+        report.ended.iter().find(|end| &end.version == version)
+    }
+
+    /// Whether nothing that goes on is about the version that is waited for. What is being prepared may be that very
+    /// version, and a way back to an earlier one takes it out of production.
+    fn is_past(&self, report: &Report) -> bool {
+        let Some(version) = self.version.as_ref().filter(|_| self.since.is_none() && self.revision.is_none()) else {
+            return false;
+        };
+        let goes_back = |revision: &RevisionId| {
+            report.ended.iter().any(|end| end.outcome == Outcome::Promoted && &end.revision == revision)
+        };
+        let is_another = |c: &VersionView| &c.version != version && !goes_back(&c.revision);
+        !moves(report) || report.canary.as_ref().is_some_and(is_another)
     }
 
     fn is_mine(&self, revision: &RevisionId, version: &str, at: Timestamp) -> bool {
@@ -147,5 +183,57 @@ mod tests {
         assert_eq!(said, "v2 was superseded before it was decided: the manifest now asks for v4");
         let later = Asked { version: Some("v4".to_owned()), ..Asked::default() };
         assert_eq!(later.overtaken(&report), None);
+    }
+
+    /// Production v3, promoted after `ends`, oldest first; `canary` is on trial.
+    fn after(ends: &[(&str, &str)], canary: Option<&str>) -> Report {
+        let revision = |version: &str| version.replace('v', "a").repeat(5);
+        let view =
+            |v: &str| serde_json::json!({ "version": v, "revision": revision(v), "since": "2026-11-23T12:00:00Z" });
+        let end = |(version, outcome): &(&str, &str)| {
+            serde_json::json!({
+                "version": version, "revision": revision(version), "outcome": outcome, "at": "2026-11-23T12:00:00Z",
+                "reason": "errors", "took": 12.0, "requests": 0, "failed": 0
+            })
+        };
+        let ended: Vec<_> = ends.iter().rev().map(end).collect();
+        serde_json::from_value(serde_json::json!({
+            "name": "shop", "phase": if canary.is_some() { "observing" } else { "idle" }, "sentence": "v3 serves all",
+            "liveWeight": 0, "wantedWeight": 0, "production": view("v3"), "canary": canary.map(view),
+            "stages": [], "checks": [], "waiting": [], "notes": [], "can": [], "replicas": {},
+            "undo": { "is": "cold", "version": "v1" }, "outcome": ended[0], "ended": ended
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_version_that_ended_before_a_later_one_is_answered_at_once() {
+        let ends = [("v1", "promoted"), ("v2", "reverted"), ("v3", "promoted")];
+        let asked = |version: &str| Asked { version: Some(version.to_owned()), ..Asked::default() };
+        for canary in [None, Some("v4")] {
+            let report = after(&ends, canary);
+            for (version, exit) in [("v1", Exit::Yes), ("v2", Exit::No), ("v3", Exit::Yes)] {
+                assert_eq!(asked(version).decide(&report), Some(exit), "{version} {canary:?}");
+            }
+            let said = asked("v2").overtaken(&report).unwrap();
+            assert_eq!(said, "v2 was taken off at 2026-11-23 12:00:00 UTC: errors");
+            assert_eq!(asked("v5").decide(&report), None, "nobody has heard of it yet");
+        }
+        let superseded = after(&[("v2", "superseded"), ("v3", "promoted")], None);
+        assert_eq!(asked("v2").decide(&superseded), Some(Exit::No));
+    }
+
+    #[test]
+    fn an_earlier_end_decides_nothing_while_the_version_is_tried_again_or_taken_back() {
+        let ends = [("v1", "promoted"), ("v2", "reverted"), ("v3", "promoted")];
+        let asked = |version: &str| Asked { version: Some(version.to_owned()), ..Asked::default() };
+        assert_eq!(asked("v2").decide(&after(&ends, Some("v2"))), None, "it is on trial again");
+        let undone = after(&[("v1", "promoted"), ("v3", "promoted"), ("v4", "reverted")], Some("v1"));
+        assert_eq!(asked("v3").decide(&undone), None, "an undo is under way");
+        let mut prepared = after(&ends, None);
+        prepared.phase = "preflight".to_owned();
+        assert_eq!(asked("v2").decide(&prepared), None, "it may be this one that is being prepared");
+        let mut edited = Asked { since: Some(Timestamp::now()), ..asked("v2") };
+        assert_eq!(edited.decide(&after(&ends, None)), None, "the edit that asks for it is not read yet");
     }
 }

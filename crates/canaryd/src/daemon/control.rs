@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use canaryd_cockpit::{Control, EventLine, LogQuery, LogText, PlanPage, StatusPage};
+use canaryd_cockpit::{Control, EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
 use canaryd_engine::LogOptions;
-use canaryd_gateway::Lane;
+use canaryd_gateway::{Lane, force_value};
 use canaryd_journal::EventFilter;
 use canaryd_planner::{Answer, Command, Report};
 use canaryd_rollout::RolloutName;
@@ -15,6 +15,7 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{oneshot, watch};
 
 use super::bells::lock;
+use super::gateways::force_token;
 use super::house::{Cell, House};
 use super::rollouts::{DISK_PATIENCE, SLOW_DISK, in_full, severity_of};
 
@@ -113,7 +114,7 @@ impl Control for Desk {
             let why = why_no_logs(&self.0, name, &query);
             return futures::stream::once(async move { Err(why) }).boxed();
         }
-        let options = LogOptions { follow: query.follow, tail: query.tail, since: None, timestamps: false };
+        let options = LogOptions { follow: query.follow, tail: query.tail, since: query.since, timestamps: false };
         let mut streams: Vec<BoxStream<'static, Result<LogText, String>>> = Vec::new();
         for (id, source) in sources {
             let lines = self.0.engine.logs(&id, options.clone());
@@ -127,6 +128,22 @@ impl Control for Desk {
             return futures::stream::select_all(streams).boxed();
         }
         futures::stream::iter(streams).flatten().boxed()
+    }
+
+    async fn lane_header(&self, name: &RolloutName, lane: Lane) -> Result<LaneHeader, Refusal> {
+        let refusal = |error: String, hint: &str| Refusal { error, hint: Some(hint.to_owned()) };
+        let wish = self.0.cell(name).and_then(|cell| lock(&cell.wish).rollout.clone());
+        let Some(force) = wish.and_then(|rollout| rollout.gateway.force.clone()) else {
+            let how = "name one in the manifest: spec.gateway.force: { header: X-Lane }";
+            return Err(refusal(format!("{name} has no header that forces a lane"), how));
+        };
+        let Some(token) = force_token(&self.0.store.gateway_dir(name)) else {
+            return Err(refusal(
+                format!("the gateway of {name} was not made yet"),
+                "ask again when its first version starts",
+            ));
+        };
+        Ok(LaneHeader { header: force.header, lane, value: force_value(lane, &token) })
     }
 
     async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String> {

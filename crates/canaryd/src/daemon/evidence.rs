@@ -71,8 +71,7 @@ impl RecentOf {
 
     /// Whether it became alarming, or stopped to be: worth a look of the planner, which knows the checks.
     fn turns(&mut self, second: i64) -> bool {
-        let recent = self.now(second);
-        let alarming = recent.requests >= 20 && recent.share().is_some_and(|share| share > 0.05);
+        let alarming = self.now(second).is_alarming();
         std::mem::replace(&mut self.alarming, alarming) != alarming
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use canaryd_engine::Engine;
 use canaryd_journal::Journal;
 use canaryd_planner::{Answer, Memory, Report, Waiting};
-use canaryd_rollout::{Rollout, RolloutName};
+use canaryd_rollout::{Listen, Rollout, RolloutName};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -109,8 +109,42 @@ pub(crate) struct Wish {
     pub(crate) gone: Option<(Timestamp, bool)>,
     /// Facts for the report: drift, ignored newer manifest.
     pub(crate) notes: Vec<String>,
+    /// How far the removal of everything is, where somebody asked for it.
+    pub(crate) removal: Removal,
     /// Tags that name other content now than when the manifest was taken over.
     pub(crate) moved_tags: Vec<String>,
+}
+
+/// How far the removal of everything of a rollout is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// Nobody asked for it.
+    #[default]
+    None,
+    /// Traffic, containers and gateway go, one after the other.
+    UnderWay,
+    /// Nothing is left, and its ports are free.
+    Done,
+}
+
+impl Wish {
+    /// The places on the host that it has.
+    pub(crate) fn listens(&self) -> Vec<Listen> {
+        match (&self.rollout, self.removal) {
+            (Some(rollout), Removal::None | Removal::UnderWay) => rollout.gateway.listens(),
+            (Some(_), Removal::Done) | (None, _) => Vec::new(),
+        }
+    }
+}
+
+impl Removal {
+    pub(crate) fn of(memory: &Memory) -> Self {
+        match (memory.is_being_deleted(), memory.is_deleted()) {
+            (true, _) => Self::UnderWay,
+            (false, true) => Self::Done,
+            (false, false) => Self::None,
+        }
+    }
 }
 
 impl House {

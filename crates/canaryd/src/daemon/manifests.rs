@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::bells::lock;
 use super::book::{Look, Standing};
-use super::house::{Cell, House, Wish};
+use super::house::{Cell, House, Removal, Wish};
 use super::resolver::{Pulling, accept, files_of, resolve_draft};
 
 /// How soon is looked again while something is open that no event tells of.
@@ -157,21 +157,40 @@ fn refuse(house: &House, name: &RolloutName, problems: Vec<String>) {
     unresolved.insert(name.clone(), problems);
 }
 
-/// A port that another rollout has. The listens of a rollout that is in force win over those of a newcomer.
+/// A port that another rollout has. The listens of a rollout that is in force win over those of a newcomer; one of which
+/// everything was removed has none.
 pub(super) fn port_conflict(
     house: &House,
     draft: &Draft,
     rollout: &Rollout,
     known: Option<&Cell>,
 ) -> Option<Diagnostic> {
-    let listens = |cell: &Cell| lock(&cell.wish).rollout.as_deref().map(|r| r.gateway.listens()).unwrap_or_default();
+    let listens = |cell: &Cell| lock(&cell.wish).listens();
     let held = known.map(listens).unwrap_or_default();
     let mut fresh = rollout.gateway.listens();
     fresh.retain(|listen| !held.contains(listen));
     house.cells().iter().filter(|other| other.name != rollout.name).find_map(|other| {
         let listen = contested(&fresh, &listens(other))?;
-        Some(draft.port_taken(rollout, listen, &other.name, ""))
+        let mut problem = draft.port_taken(rollout, listen, &other.name, "");
+        if let Some(way_on) = freed_by_itself(other) {
+            problem.hint(way_on);
+        }
+        Some(problem)
     })
+}
+
+/// What whoever waits for a port of this rollout can expect, where its owner is on the way out.
+fn freed_by_itself(holder: &Cell) -> Option<String> {
+    let (name, wish) = (&holder.name, lock(&holder.wish));
+    match (wish.removal, wish.gone) {
+        (Removal::UnderWay, _) => {
+            Some(format!("{name} is being deleted: this one begins by itself as soon as the port is free"))
+        }
+        (Removal::None, Some(_)) => Some(format!(
+            "the manifest of {name} is gone, and it serves on: after canaryd delete {name} this one begins by itself"
+        )),
+        (Removal::None, None) | (Removal::Done, _) => None,
+    }
 }
 
 /// Tells each rollout whether its manifest is gone. What counts as deleted comes back with a manifest that was taken

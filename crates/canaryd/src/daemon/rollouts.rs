@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::bells::lock;
 use super::executor::carry_out;
-use super::house::{Cell, House};
+use super::house::{Cell, House, Removal};
 use super::world::world_of;
 
 /// Never plans again sooner than this without a ring, whatever a plan asks for.
@@ -55,6 +55,7 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
     // A memory without a name never had a manifest, or was emptied by a deletion that is over.
     let over = memory.name().is_none() && actions.is_empty() && lock(&cell.wish).gone.is_some();
     publish(house, cell, report);
+    note_removal(house, cell, Removal::of(&memory));
     if house.can_write() {
         cell.sets.heed(&actions);
     }
@@ -71,6 +72,14 @@ async fn reconcile(house: &Arc<House>, cell: &Arc<Cell>) -> Duration {
         forget(house, cell).await;
     }
     next_wake
+}
+
+/// What another rollout is told of a port of this one changes with it, and in the end the port is free.
+fn note_removal(house: &House, cell: &Cell, removal: Removal) {
+    let before = std::mem::replace(&mut lock(&cell.wish).removal, removal);
+    if before != removal {
+        house.manifests.ring();
+    }
 }
 
 /// Nothing is left of it, and no manifest asks for it. The journal comes last: killed before, the next start finds the

@@ -48,7 +48,7 @@ pub(crate) const GATEWAY: Shape = Shape {
             "force",
             Kind::Object(&FORCE),
             "{ header: X-Canary }",
-            "A request header that forces a lane; its value is a secret that canaryd makes.",
+            "A request header that forces a lane; its value is a secret that canaryd makes and `canaryd header NAME` shows.",
         ),
         Field::new("limits", Kind::Object(&LIMITS), "{ readTimeout: 60s }", "Limits and timeouts.").default("{}"),
         Field::new(
@@ -91,7 +91,8 @@ pub(crate) const STICKY: Shape = Shape {
 /// `gateway.force`.
 pub(crate) const FORCE: Shape = Shape {
     name: "force",
-    doc: "A request header that forces a lane.",
+    doc: "A request header that forces a lane, for tests by hand. Its value is `canary:` or `production:` and a secret; \
+          `canaryd header NAME` prints the whole line. 503 while that lane has no container. The application does not see it.",
     groups: &[&[Field::new("header", patterns::HEADER, "X-Canary", "Name of the header.").required()]],
 };
 

@@ -21,6 +21,12 @@ which command goes on. A daemon that is restarted is waited for: until --timeout
 
 Example: canaryd wait shop --version v1.2.0 --timeout 2h";
 
+pub(super) const HEADER_HELP: &str = "\
+Its name is gateway.force.header of the manifest; its value is made with the gateway and stays until that is deleted. \
+A request with it goes to that lane whatever the weights are (503 while nothing is on trial), and is no evidence. The application does not see the header.
+
+Example: curl -H \"$(canaryd header shop)\" http://127.0.0.1:8080/";
+
 pub(super) const DOCTOR_HELP: &str = "\
 With a daemon and without one, as any user: what this user may not see is said. Each thing is looked at within a few \
 seconds. It leaves with 0 when nothing is wrong (warnings are allowed), with 1 when something is, with 4 when no \

@@ -3,19 +3,17 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use canaryd_cockpit::{ClientError, EventLine, LogQuery, PlanRequest, StatusPage};
-use canaryd_gateway::Lane;
+use canaryd_cockpit::{ClientError, EventLine, PlanRequest, StatusPage};
 use canaryd_planner::Report;
-use futures::StreamExt;
 
 use super::files::{clashes, manifests};
 use super::patience::Patience;
 use super::{daemon, json, reach};
-use crate::cli::args::{Common, EventsArgs, ExplainArgs, LaneChoice, LogsArgs, OutputFormat, PlanArgs, StatusArgs};
+use crate::cli::args::{Common, EventsArgs, ExplainArgs, OutputFormat, PlanArgs, StatusArgs};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::live::{put, put_exact, size, talk};
 use crate::cli::screens::{render_event, render_explain, render_follow, render_plan, render_status};
-use crate::cli::style::{Style, tame};
+use crate::cli::style::Style;
 
 /// How often a screen that is watched is looked at again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,7 +50,7 @@ fn show_status(args: &StatusArgs, text: &str) {
 }
 
 /// What became of the daemon.
-fn tell(note: Option<&str>) {
+pub(super) fn tell(note: Option<&str>) {
     if let Some(note) = note {
         talk(&format!("{note}\n"));
     }
@@ -165,19 +163,4 @@ fn show_events(events: &[EventLine], after: &mut u64, args: &EventsArgs, style: 
             OutputFormat::Table | OutputFormat::Wide => put(&format!("{}\n", render_event(event, style))),
         }
     }
-}
-
-/// `canaryd logs`.
-pub(crate) async fn logs(args: LogsArgs, common: &Common) -> Result<Exit, Failure> {
-    let lane = args.lane.map(|lane| match lane {
-        LaneChoice::Canary => Lane::Canary,
-        LaneChoice::Production => Lane::Production,
-    });
-    let query = LogQuery { lane, follow: args.follow, tail: args.tail, gateway: args.gateway };
-    let mut lines = daemon(common).await?.logs(&args.name, &query).await?;
-    while let Some(next) = lines.next().await {
-        let text = next?;
-        put_exact(&format!("{} | {}\n", text.source, tame(&text.text)));
-    }
-    Ok(Exit::Yes)
 }

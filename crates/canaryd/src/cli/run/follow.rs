@@ -157,7 +157,7 @@ impl Screen<'_> {
     /// What the version on trial wrote last.
     async fn log(&self) -> String {
         let lane = self.report.canary.as_ref().map_or(Lane::Production, |_| Lane::Canary);
-        let query = LogQuery { lane: Some(lane), follow: false, tail: Some(LOG_LINES), gateway: false };
+        let query = LogQuery { lane: Some(lane), tail: Some(LOG_LINES), ..LogQuery::default() };
         let mut text = String::new();
         let read = async {
             let mut lines = reach(self.common).await?.logs(self.name, &query).await?;

@@ -13,7 +13,7 @@ use crate::cli::args::{CheckArgs, Common, OutputFormat, RebuildArgs};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::live::{put, put_exact, size, talk};
 use crate::cli::screens::render_findings;
-use crate::cli::style::{Style, tame};
+use crate::cli::style::{Style, tame, wrap};
 use crate::daemon::rebuild::{Proposal, propose};
 use crate::doctor::{Finding, JournalCheck, Level, examine_journal};
 use crate::paths::Surroundings;
@@ -143,17 +143,18 @@ fn instance(state: &Path) -> Result<String, Failure> {
 
 /// What was found and what is assumed, for each rollout.
 fn screen(state: &Path, wrong: &[Finding], proposal: &Proposal) -> String {
+    // In a pipe every fact is one line.
+    let width = if std::io::stdout().is_terminal() { size().0 } else { usize::MAX };
     let mut text = format!("The journal of {} is made anew, because:\n", state.display());
     for finding in wrong.iter().filter(|finding| finding.level == Level::Wrong) {
         text.push_str(&format!("  {}\n", tame(&finding.said)));
     }
     for (name, rebuilt) in &proposal.rollouts {
         text.push_str(&format!("\n{name}\n"));
-        for line in &rebuilt.found {
-            text.push_str(&format!("  found    {}\n", tame(line)));
-        }
-        for line in &rebuilt.assumed {
-            text.push_str(&format!("  assumed  {}\n", tame(line)));
+        let lines = rebuilt.found.iter().map(|line| ("found", line));
+        for (word, line) in lines.chain(rebuilt.assumed.iter().map(|line| ("assumed", line))) {
+            let lines = wrap(&format!("  {word:<9}"), &" ".repeat(11), &tame(line), width);
+            text.push_str(&(lines.join("\n") + "\n"));
         }
     }
     if proposal.rollouts.is_empty() {
@@ -163,7 +164,7 @@ fn screen(state: &Path, wrong: &[Finding], proposal: &Proposal) -> String {
         text.push_str(&format!("\n{}\n", tame(stray)));
     }
     text.push_str(
-        "\nLost are history, evidence, pauses, and what else was taken off before. No container is touched now.\n",
+        "\nLost are history, evidence, pauses, and what else was taken off before.\nNo container is touched now.\n",
     );
     text
 }

@@ -5,17 +5,23 @@ mod doctor;
 mod ear;
 mod files;
 mod follow;
+mod header;
 mod journal;
+mod logs;
 mod patience;
+mod rollback;
 mod verbs;
 mod watch;
 
-pub(crate) use ask::{events, explain, logs, plan, status};
+pub(crate) use ask::{events, explain, plan, status};
 pub(crate) use doctor::doctor;
 pub(crate) use files::{set, validate};
 pub(crate) use follow::follow;
+pub(crate) use header::header;
 pub(crate) use journal::{journal_check, journal_rebuild};
-pub(crate) use verbs::{delete, rollback, send};
+pub(crate) use logs::logs;
+pub(crate) use rollback::rollback;
+pub(crate) use verbs::{delete, send};
 pub(crate) use watch::wait;
 
 use std::path::PathBuf;

@@ -62,6 +62,12 @@ pub(crate) fn ops_token(dir: &Path) -> Option<String> {
     serde_json::from_slice::<Secrets>(&text).ok().map(|found| found.ops_token)
 }
 
+/// The token behind the header that forces a lane; likewise.
+pub(crate) fn force_token(dir: &Path) -> Option<String> {
+    let text = fs::read(dir.join(SECRETS)).ok()?;
+    serde_json::from_slice::<Secrets>(&text).ok().map(|found| found.force_token)
+}
+
 /// 128 random bits as hexadecimal digits.
 fn random() -> Result<String> {
     let mut bytes = [0_u8; 16];

@@ -30,7 +30,7 @@ use super::house::{Cell, House};
 use crate::cli::ReachChoice;
 
 use attempts::{Facts, news, same_problem};
-pub(crate) use disk::{all_intents, intent_of, is_of, last_epoch, live_intent, ops_token};
+pub(crate) use disk::{all_intents, force_token, intent_of, is_of, last_epoch, live_intent, ops_token};
 use turn::Gateway;
 
 /// What a rollout says to its gateway and hears from it.
