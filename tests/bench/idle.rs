@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::docker::{Pretence, pretend_applications};
 use crate::figure::{Figure, Figures, median};
 use crate::multiply::{self, name};
+use crate::pretence::{Pretence, pretend_applications};
 
 /// The first argument of this program in that network.
 pub(crate) const INSIDE: &str = "inside-idle";

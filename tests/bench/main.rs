@@ -7,7 +7,6 @@
 
 mod clients;
 mod day;
-mod docker;
 mod figure;
 mod idle;
 mod lost;
@@ -15,6 +14,7 @@ mod master;
 mod multiply;
 mod overhead;
 mod plain;
+mod pretence;
 #[allow(clippy::wildcard_imports, reason = "it is a part of tests")]
 #[path = "../../crates/planner/tests/sim/mod.rs"]
 mod sim;
@@ -23,6 +23,7 @@ mod weights;
 
 use std::process::ExitCode;
 
+use canaryd_e2e::docker;
 use figure::Figures;
 
 const SCENARIOS: [&str; 6] = ["weights", "lost", "switches", "overhead", "idle", "day"];
@@ -44,9 +45,18 @@ fn main() -> ExitCode {
         wanted = SCENARIOS.map(str::to_owned).into();
     }
     let figures = runtime.block_on(measure(&wanted));
+    remove_images();
     print!("\n{}", figures.table());
     println!("written to {}", figures.write().display());
     ExitCode::SUCCESS
+}
+
+/// The images that were made for it; the tools, HAProxy's and NGINX's among them, stay for the next time.
+fn remove_images() {
+    let made = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=canaryd-e2e-bench-*"]);
+    for image in made.lines() {
+        let _ = std::process::Command::new("docker").args(["image", "rm", image]).output();
+    }
 }
 
 async fn measure(wanted: &[String]) -> Figures {
@@ -62,6 +72,8 @@ async fn measure(wanted: &[String]) -> Figures {
             "day" => day::measure(&mut figures).await,
             _ => unreachable!("checked before"),
         }
+        // A run that is broken off has told what it had.
+        figures.write();
     }
     figures
 }

@@ -52,7 +52,8 @@ impl Release {
 struct Harm {
     sent: u64,
     failed: u64,
-    /// From the first failure to the last; `None`: they were still failing when it was watched no more.
+    /// How long the bad version had users: from the first failure to the last; `None`: they were still failing when it was watched
+    /// no more.
     lasted: Option<Duration>,
 }
 
@@ -105,7 +106,10 @@ fn tell(figures: &mut Figures, release: Release, ours: &Harm, name: &str, theirs
     let note = match (&harm, ours.lasted) {
         (_, None) => never("ours"),
         (Some(Harm { lasted: None, .. }), _) => never("theirs"),
-        (Some(_), _) => "from the first failed request to the last".to_owned(),
+        (Some(_), _) => {
+            "ours: from the first bad answer, or the death, to 0 %; theirs: from the first failed request to the last"
+                .to_owned()
+        }
         (None, _) => note,
     };
     let seconds = |harm: &Harm| harm.lasted.map(|t| t.as_secs_f64());
