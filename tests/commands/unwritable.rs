@@ -76,7 +76,7 @@ async fn an_abort_that_was_not_recorded_when_canaryd_was_killed_is_found_by_what
     locked.execute_batch("ROLLBACK").unwrap();
     host.run().await;
     let ended = host.expect_outcome(NAME, "v2", Outcome::Aborted).await;
-    assert!(ended.reason.contains("offline"), "{}", ended.reason);
+    assert!(ended.reason.contains("before it could write down why"), "{}", ended.reason);
     assert_eq!(host.report(NAME).await.unwrap().live_weight, Weight::ZERO);
 }
 

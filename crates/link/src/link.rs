@@ -191,6 +191,30 @@ impl Link {
         Ok(Some(current.twin()))
     }
 
+    /// The same, as the daemon's own doing: [`Self::was_lowered_by_daemon`] tells it from anybody else's.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn swap_to_own_twin(&self) -> Result<Option<GenerationId>, LinkError> {
+        let current = self.current().ok_or(LinkError::NoTwin)?;
+        if current.is_twin() {
+            return Ok(None);
+        }
+        if !self.shelf.has(current.twin()) {
+            return Err(LinkError::NoTwin);
+        }
+        let twin = current.twin();
+        let failed = |source| LinkError::File { what: format!("switch to generation {twin}"), source };
+        self.shelf.swap_as_own(twin).map_err(failed)?;
+        Ok(Some(twin))
+    }
+
+    /// Whether the live generation is a twin to which the daemon itself went.
+    #[must_use]
+    pub fn was_lowered_by_daemon(&self) -> bool {
+        self.shelf.is_own()
+    }
+
     /// Prepare, swap, signal, and prove by fresh connections that `rendered` is live, within 5 s. On failure the
     /// generation before it is put back and signalled.
     ///
@@ -242,7 +266,7 @@ impl Link {
     /// # Errors
     /// No twin, no signal, or no proof within 5 s.
     pub async fn lower(&self, master: &dyn Master) -> Result<Live, LinkError> {
-        self.swap_to_twin()?;
+        self.swap_to_own_twin()?;
         self.signal_and_prove(master).await
     }
 

@@ -1,10 +1,12 @@
 //! The generations on disk: `generations/<id>/nginx.conf`, `current`, and symlinks that wait to be renamed.
 //!
 //! `go-<id>` is ready to become `current` by one rename, for each generation and each twin: a swap allocates nothing,
-//! so it works on a full disk.
+//! so it works on a full disk. `own-<id>` waits beside it for each twin and leads to the same place by another spelling:
+//! with that one rename it is written down as well that the daemon lowered, and nobody else.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -61,12 +63,17 @@ impl Shelf {
         self.arm(rendered.generation)
     }
 
+    /// Whether `current` was made by the daemon's own lowering.
+    pub(crate) fn is_own(&self) -> bool {
+        fs::read_link(self.dir.join("current")).is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"./"))
+    }
+
     /// Makes sure that a swap to `id` is one rename.
     pub(crate) fn arm(&self, id: GenerationId) -> io::Result<()> {
-        match symlink(format!("generations/{id}"), self.waiting(id)) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
+        if id.is_twin() {
+            make_link(&format!("./generations/{id}"), &self.own(id))?;
         }
+        make_link(&format!("generations/{id}"), &self.waiting(id))
     }
 
     /// Whether a swap to `id` is one rename.
@@ -95,6 +102,15 @@ impl Shelf {
         Ok(())
     }
 
+    /// The same to a twin, as the daemon's own lowering. Where that was not prepared, it is a swap like any other.
+    pub(crate) fn swap_as_own(&self, id: GenerationId) -> io::Result<()> {
+        match fs::rename(self.own(id), self.dir.join("current")) {
+            Ok(()) => drop(sync_dir(&self.dir)),
+            Err(_) => return self.swap(id),
+        }
+        Ok(())
+    }
+
     /// Removes all but the newest `keep` generations with their twins, and `current` with its twin.
     pub(crate) fn sweep(&self, keep: usize) -> io::Result<usize> {
         let entries = fs::read_dir(self.dir.join("generations"))?;
@@ -109,6 +125,7 @@ impl Shelf {
         let mut gone = 0;
         for id in old {
             remove_file(&self.waiting(*id))?;
+            remove_file(&self.own(*id))?;
             remove_dir(&self.home(*id))?;
             gone += 1;
         }
@@ -121,6 +138,10 @@ impl Shelf {
 
     fn waiting(&self, id: GenerationId) -> PathBuf {
         self.dir.join(format!("go-{id}"))
+    }
+
+    fn own(&self, id: GenerationId) -> PathBuf {
+        self.dir.join(format!("own-{id}"))
     }
 
     fn write(&self, home: &Path, conf: &str) -> io::Result<()> {
@@ -148,6 +169,13 @@ fn give(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let now = fs::metadata(path)?;
     let right = uid.is_none_or(|uid| uid == now.uid()) && gid.is_none_or(|gid| gid == now.gid());
     if right { Ok(()) } else { chown(path, uid, gid) }
+}
+
+fn make_link(target: &str, link: &Path) -> io::Result<()> {
+    match symlink(target, link) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 fn sync_dir(path: &Path) -> io::Result<()> {

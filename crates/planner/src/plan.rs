@@ -52,7 +52,8 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     let held = turn.give_way_while_held(crash);
     let deadline = held.or_else(|| turn.heed_deadline());
     let verdict = deadline.or_else(|| turn.heed_verdict());
-    let manual = verdict.or_else(|| turn.heed_manual_weight());
+    let unexplained = verdict.or_else(|| turn.heed_unexplained());
+    let manual = unexplained.or_else(|| turn.heed_manual_weight());
     let superseded = manual.or_else(|| turn.heed_superseded());
     let did = superseded.or_else(|| turn.progress());
     turn.tend();

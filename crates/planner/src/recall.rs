@@ -142,6 +142,12 @@ impl Memory {
         self.deletion.as_ref().is_some_and(|d| d.done.is_none())
     }
 
+    /// Whether the gateway itself was asked to go: everything else of the rollout is gone.
+    #[must_use]
+    pub fn is_without_gateway(&self) -> bool {
+        self.deletion.as_ref().is_some_and(|d| d.swept || d.done.is_some())
+    }
+
     /// Whether its manifest was removed: production serves on, nothing is asked for.
     #[must_use]
     pub fn is_orphaned(&self) -> bool {

@@ -52,6 +52,20 @@ impl Turn<'_> {
         Did::TakeOff
     }
 
+    /// canaryd lowered the canary and was killed before it could write down why. What it knew is read again: then crash,
+    /// deadline and verdict decide as they did. If none of them does, it stays off all the same.
+    pub(crate) fn heed_unexplained(&mut self) -> Option<Did> {
+        let lowered = self.world.gateway.unexplained && self.trial().is_some_and(Trial::is_canary);
+        if !lowered || self.is_reverting() {
+            return None;
+        }
+        if !self.engine_answers() || self.stale_evidence().is_some() {
+            return Some(Did::Wait);
+        }
+        let reason = "it was taken off, and canaryd was killed before it could write down why";
+        Some(self.take_off(Outcome::Aborted, reason, None, None))
+    }
+
     fn begin_reverting(&mut self, keep: bool, reason: &str) {
         if keep {
             self.save_failure(reason);

@@ -157,6 +157,8 @@ pub struct GatewayView {
     pub old_workers: u32,
     /// The live symlink names a twin while canary weight was asked for: somebody lowered it without the daemon.
     pub lowered_offline: bool,
+    /// Likewise, and it was the daemon itself, which was killed before it could write down why.
+    pub unexplained: bool,
     /// Why the newest intent is not live: refused generation, port taken, no image … One sentence.
     pub problem: Option<String>,
     /// Why users cannot reach anything through it: it is paused, gone, or answers no question. A clause with its subject.

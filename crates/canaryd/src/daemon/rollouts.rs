@@ -159,8 +159,8 @@ async fn plan_on_fresh_facts(
     plan(memory, &world_of(house, cell, memory, slots), Timestamp::now())
 }
 
-/// Takes what lowers the weight to the gateway ahead of everything that could delay it. A kill before the commit is then
-/// an abort: the next start finds the weight lowered, and the journal knows no reason.
+/// Takes what lowers the weight to the gateway ahead of everything that could delay it. After a kill before the commit the
+/// next start finds the weight lowered, and decides once more by what it reads.
 fn lower_now(cell: &Cell, decided: &Plan) {
     let live = cell.gateway.view().live;
     for intent in decided.actions.iter().filter_map(Action::route) {

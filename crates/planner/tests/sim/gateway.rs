@@ -20,6 +20,8 @@ pub struct Nginx {
     pub old_workers: u32,
     pub problem: Option<String>,
     pub lowered_offline: bool,
+    /// The daemon lowered it and was killed before it could write down why.
+    pub unexplained: bool,
     /// It answers nobody.
     pub silent: Option<String>,
     /// What is live is the twin of this intent.
@@ -28,7 +30,7 @@ pub struct Nginx {
 
 impl Nginx {
     pub fn ask(&mut self, intent: &Intent, now: Timestamp) {
-        if self.lowered_offline && intent.traffic.canary() > Weight::ZERO {
+        if (self.lowered_offline || self.unexplained) && intent.traffic.canary() > Weight::ZERO {
             return;
         }
         let due = self.asked.as_ref().filter(|(_, asked)| asked == intent).map_or(now + self.delay, |(due, _)| *due);
@@ -60,7 +62,7 @@ impl Nginx {
             self.old.push(now + self.linger);
         }
         let generation = format!("1.{}", intent.seq);
-        self.lowered_offline = false;
+        (self.lowered_offline, self.unexplained) = (false, false);
         self.twin_of = None;
         self.live = Some(Live { intent, generation, since: now });
     }
@@ -77,12 +79,13 @@ impl Nginx {
     /// lowered.
     pub fn wake(&mut self, known: Option<&Intent>) {
         let weighty = known.filter(|known| known.traffic.canary() > Weight::ZERO);
-        self.lowered_offline |= weighty.is_some_and(|known| self.twin_of == Some(known.seq));
+        self.unexplained |= weighty.is_some_and(|known| self.twin_of == Some(known.seq));
     }
 
     /// What is on disk is live, and nothing else is known.
     pub fn start_again(&mut self, live: Option<Live>) {
-        (self.live, self.asked, self.twin_of, self.lowered_offline) = (live, None, None, false);
+        (self.live, self.asked, self.twin_of) = (live, None, None);
+        (self.lowered_offline, self.unexplained) = (false, false);
     }
 
     pub fn remove(&mut self) {
@@ -94,6 +97,7 @@ impl Nginx {
             live: self.live.clone(),
             old_workers: self.old_workers + u32::try_from(self.old.len()).unwrap(),
             lowered_offline: self.lowered_offline,
+            unexplained: self.unexplained,
             problem: self.problem.clone(),
             silent: self.silent.clone(),
         }

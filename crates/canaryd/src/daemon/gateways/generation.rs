@@ -78,6 +78,9 @@ impl Gateway {
                 "the canary was lowered without the daemon and is not raised again; to try it once more: canaryd retry {name}"
             ));
         }
+        if self.unexplained && wanted.traffic.canary() > Weight::ZERO {
+            return Err(anyhow!("the canary was lowered, and it is looked for why"));
+        }
         self.lowered_offline = false;
         let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
         let snippets = &rollout.gateway.snippets;

@@ -60,7 +60,7 @@ impl Gateway {
     /// The gateway does not run: it is to start on the twin.
     fn lower_at_rest(&mut self, wanted: &Intent, lowered: Intent) -> Result<()> {
         let link = link(&self.dir, &self.secrets, None)?;
-        link.swap_to_twin()?;
+        link.swap_to_own_twin()?;
         let generation = link.current().context("the gateway has no generation")?;
         let mut intent = intent_of(&self.dir, generation).unwrap_or(lowered);
         (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);

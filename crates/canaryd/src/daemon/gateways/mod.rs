@@ -161,6 +161,7 @@ fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
     a.live == b.live
         && a.old_workers == b.old_workers
         && a.lowered_offline == b.lowered_offline
+        && a.unexplained == b.unexplained
         && same_problem(a.problem.as_deref(), b.problem.as_deref())
 }
 
@@ -213,13 +214,13 @@ enum Stand {
 impl Stand {
     /// Takes up what an earlier run left.
     async fn begin(house: &Arc<House>, cell: &Arc<Cell>) -> Self {
-        let (asked, deleted) = {
+        let (asked, over) = {
             let memory = cell.memory.lock().await;
-            (memory.asked().is_some(), memory.is_deleted())
+            (memory.asked().is_some(), memory.is_without_gateway())
         };
         let left = house.store.gateway_dir(&cell.name).exists();
-        if left && deleted && !house.config.dry_run {
-            // It was to be removed altogether when canaryd was killed.
+        if left && over && !house.config.dry_run {
+            // It was being removed when canaryd was killed.
             cell.gateway.remove();
         }
         if left || asked { Self::open(house, cell).await } else { Self::Nothing }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use canaryd_gateway::container::Ports;
-use canaryd_gateway::{GenerationId, Intent, NginxVersion, Settings};
-use canaryd_link::Ops;
+use canaryd_gateway::{Intent, NginxVersion, Settings};
+use canaryd_link::{Link, Ops};
 use canaryd_planner::{GatewayView, Live};
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
@@ -27,6 +27,7 @@ use crate::daemon::house::{Cell, House};
 const SECOND_THOUGHT: Duration = Duration::from_secs(5);
 
 /// One gateway as its loop knows it.
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold or not, each for itself")]
 pub(super) struct Gateway {
     pub(super) house: Arc<House>,
     pub(super) cell: Arc<Cell>,
@@ -42,6 +43,8 @@ pub(super) struct Gateway {
     pub(super) compared: Option<canaryd_rollout::Gateway>,
     pub(super) nginx: Option<NginxVersion>,
     pub(super) lowered_offline: bool,
+    /// An earlier run lowered, and was killed before it could write down why.
+    pub(super) unexplained: bool,
     /// Until something newer than this is wanted, nothing but lowerings.
     held: Option<(u64, Instant)>,
     pub(super) old_workers: u32,
@@ -62,9 +65,10 @@ impl Gateway {
         let owner = Some(house.config.instance.as_str()).filter(|_| !house.config.dry_run);
         let secrets = secrets(&dir, owner)?;
         let link = link(&dir, &secrets, None)?;
-        let (asked, without_canary, on_its_way) = {
+        let (asked, over, without_canary, on_its_way) = {
             let memory = cell.memory.lock().await;
-            (memory.asked().cloned(), memory.last_without_canary(), memory.on_its_way_since())
+            let over = memory.is_without_gateway();
+            (memory.asked().cloned(), over, memory.last_without_canary(), memory.on_its_way_since())
         };
         let seq = asked.as_ref().map_or(0, |asked| asked.seq);
         let mut gateway = Self {
@@ -79,6 +83,7 @@ impl Gateway {
             compared: None,
             nginx: None,
             lowered_offline: false,
+            unexplained: false,
             held: None,
             old_workers: 0,
             reloaded: None,
@@ -86,7 +91,7 @@ impl Gateway {
             ended: false,
             removed: false,
         };
-        gateway.recover(link.current(), asked.as_ref(), without_canary);
+        gateway.recover(&link, asked.as_ref(), without_canary);
         // Taken once: a version of later has nothing to do with it.
         if !house.config.dry_run && crate::offline::take_word(&gateway.dir, on_its_way) {
             gateway.lowered_offline = true;
@@ -99,21 +104,22 @@ impl Gateway {
         if !house.config.dry_run {
             gateway.publish();
         }
-        if let Some(intent) = asked {
+        // What is being removed must not be started once more.
+        if let Some(intent) = asked.filter(|_| !over) {
             cell.gateway.ask(intent);
         }
         Ok(gateway)
     }
 
     /// What the symlink on disk says is live. A twin where the journal wants weight, and no lowering was asked for since,
-    /// means that somebody lowered it without the daemon.
-    fn recover(&mut self, current: Option<GenerationId>, asked: Option<&Intent>, without_canary: u64) {
-        let Some(generation) = current else { return };
+    /// means that somebody lowered it without the daemon, or that the daemon itself was killed in the middle of it.
+    fn recover(&mut self, link: &Link, asked: Option<&Intent>, without_canary: u64) {
+        let Some(generation) = link.current() else { return };
         let Some(mut intent) = intent_of(&self.dir, generation) else { return };
         if generation.is_twin() {
-            let against = asked.filter(|asked| is_against(asked, &intent, without_canary));
-            self.lowered_offline = against.is_some();
-            if let Some(asked) = against {
+            if let Some(asked) = asked.filter(|asked| is_against(asked, &intent, without_canary)) {
+                self.unexplained = link.was_lowered_by_daemon() && asked.traffic.canary() > Weight::ZERO;
+                self.lowered_offline = !self.unexplained;
                 self.hold(asked.seq);
             }
             intent.traffic = lowered(intent.traffic);
@@ -154,6 +160,7 @@ impl Gateway {
             live: self.live.clone(),
             old_workers: self.old_workers,
             lowered_offline: self.lowered_offline,
+            unexplained: self.unexplained,
             problem: self.problem.clone(),
             // The world builder asks evidence and engine.
             silent: None,
@@ -174,6 +181,7 @@ impl Gateway {
         }
         // The planner knows, and wants nothing for a canary: what comes later is another matter.
         self.lowered_offline &= wanted.traffic.canary() > Weight::ZERO;
+        self.unexplained &= wanted.traffic.canary() > Weight::ZERO;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         let ensured = self.ensure_container(&rollout, wanted).await;
         find_route(&self.house, &rollout, Ports::of(&self.settings(&rollout, wanted)).ops).await;
@@ -188,12 +196,14 @@ impl Gateway {
     /// What is wanted was decided before it was known that somebody lowered without the daemon: a raise or a lane swap
     /// would undo that. The planner is given the time to want something else.
     pub(super) fn hold(&mut self, seq: u64) {
-        tracing::warn!(rollout = %self.cell.name, "lowered without the daemon");
+        let by = if self.unexplained { "by an earlier run, which did not say why" } else { "without the daemon" };
+        tracing::warn!(rollout = %self.cell.name, "lowered {by}");
         self.held = Some((seq, Instant::now()));
     }
 
     fn is_held(&mut self, wanted: &Intent) -> bool {
-        self.held = self.held.filter(|(seq, since)| wanted.seq <= *seq && since.elapsed() < SECOND_THOUGHT);
+        let lasts = |since: &Instant| self.unexplained || since.elapsed() < SECOND_THOUGHT;
+        self.held = self.held.filter(|(seq, since)| wanted.seq <= *seq && lasts(since));
         self.held.is_some()
     }
 
@@ -212,6 +222,7 @@ impl Gateway {
         view.live.clone_from(&self.live);
         view.old_workers = self.old_workers;
         view.lowered_offline = self.lowered_offline;
+        view.unexplained = self.unexplained;
         self.cell.gateway.publish(view);
     }
 

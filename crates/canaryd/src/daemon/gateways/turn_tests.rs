@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canaryd_gateway::{Endpoint, GenerationId, Intent, Lane, Traffic, render, twin};
+use canaryd_planner::Memory;
 use canaryd_rollout::{SetId, Weight};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Wanted;
 use super::disk::keep_intent;
 use super::lowering::is_against;
 use super::running::link;
 use super::turn::Gateway;
+use super::{Stand, Wanted};
 use crate::daemon::bells::lock;
 use crate::daemon::fake::{Hup, Site, gateway, rollout, until};
 use crate::daemon::house::Cell;
@@ -167,4 +169,46 @@ fn a_twin_that_the_daemon_asked_for_is_not_somebody_s_doing() {
     let mut next = intent(9, quarter());
     next.lanes.get_mut(&Lane::Canary).unwrap()[0].set = SetId::nth(3);
     assert!(!was_lowered_by_somebody(&next), "another version");
+}
+
+/// A memory that knows this much.
+fn memory(facts: &serde_json::Value) -> Memory {
+    let mut json = serde_json::to_value(Memory::default()).unwrap();
+    for (key, value) in facts.as_object().unwrap() {
+        json[key] = value.clone();
+    }
+    serde_json::from_value(json).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lowered_what_the_journal_does_not_know_is_told_apart_and_nobody_raises_it_again() {
+    for by_daemon in [true, false] {
+        let site = Site::new().await;
+        let asked = intent(1, quarter());
+        let cell = prepared(&site, &asked).await;
+        *cell.memory.lock().await = memory(&json!({ "asked": asked }));
+        let first = Gateway::open(&site.house, &cell).await.unwrap();
+        let link = link(&first.dir, &first.secrets, None).unwrap();
+        let swapped = if by_daemon { link.swap_to_own_twin() } else { link.swap_to_twin() };
+        assert!(swapped.unwrap().is_some() && link.was_lowered_by_daemon() == by_daemon);
+        let mut again = Gateway::open(&site.house, &cell).await.unwrap();
+        let view = cell.gateway.view();
+        assert_eq!((view.unexplained, view.lowered_offline), (by_daemon, !by_daemon));
+        again.turn(Wanted::Serve(asked)).await;
+        assert!(is_on_the_twin(&again), "it was raised again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_was_being_removed_is_not_started_once_more_after_a_kill() {
+    for (swept, wanted) in [(false, Some(intent(1, Weight::ZERO))), (true, None)] {
+        let site = Site::new().await;
+        let asked = intent(1, Weight::ZERO);
+        let cell = prepared(&site, &asked).await;
+        let deletion = json!({ "by": "mina", "at": "2026-01-01T00:00:00Z", "swept": swept });
+        *cell.memory.lock().await = memory(&json!({ "asked": asked, "deletion": deletion }));
+        let stand = Stand::begin(&site.house, &cell).await;
+        assert!(matches!(stand, Stand::Open(_)));
+        assert_eq!(cell.gateway.asked(), wanted, "swept: {swept}");
+    }
 }
