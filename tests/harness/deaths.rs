@@ -1,6 +1,6 @@
 //! When containers died, by Docker's own clock.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
@@ -17,7 +17,7 @@ impl Deaths {
     pub fn watch(instance: &str) -> Self {
         let heard = NamedTempFile::new().expect("a temporary file");
         let label = format!("label=io.canaryd.instance={instance}");
-        let events = Command::new("docker")
+        let events = crate::docker::command()
             .args(["events", "--filter", "event=die", "--filter", &label, "--format", "{{.TimeNano}} {{.Actor.ID}}"])
             .stdin(Stdio::null())
             .stdout(heard.reopen().expect("a temporary file"))

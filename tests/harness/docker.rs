@@ -1,11 +1,34 @@
 //! The docker command line, for what a person would do by hand.
 
+use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
+
+/// What is asked instead of the host's engine.
+static ENGINE: OnceLock<String> = OnceLock::new();
+
+/// From now on, the harness asks the engine that listens there.
+pub(crate) fn use_engine(socket: &Path) {
+    let _ = ENGINE.set(format!("unix://{}", socket.display()));
+}
+
+/// The docker command line on the engine under test.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new("docker");
+    command.args(ENGINE.get().into_iter().flat_map(|engine| ["--host", engine]));
+    command
+}
+
+/// The same as [`docker`], on the engine that listens there.
+pub(crate) fn docker_at(socket: &Path, args: &[&str]) -> String {
+    let host = format!("unix://{}", socket.display());
+    docker(&[&["--host", &host], args].concat())
+}
 
 /// Runs docker; the answer is its stdout. Panics with docker's own words when it fails.
 #[allow(clippy::must_use_candidate, reason = "most commands are run for what they do")]
 pub fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().expect("docker is installed");
+    let output = command().args(args).output().expect("docker is installed");
     assert!(output.status.success(), "docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -65,7 +88,7 @@ pub fn containers(instance: &str, rollout: &str, component: &str) -> Vec<Contain
 fn container(id: &str) -> Option<Container> {
     const FACTS: &str = "{{index .Config.Labels \"io.canaryd.version\"}} {{index .Config.Labels \"io.canaryd.set\"}} \
         {{index .Config.Labels \"io.canaryd.ordinal\"}} {{.State.StartedAt}} {{.State.Running}} {{.RestartCount}}";
-    let output = Command::new("docker").args(["inspect", "--format", FACTS, id]).output().expect("docker is installed");
+    let output = command().args(["inspect", "--format", FACTS, id]).output().expect("docker is installed");
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let [version, set, ordinal, started_at, running, restarts] = text.split(' ').collect::<Vec<_>>()[..] else {
         return None;

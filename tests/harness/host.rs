@@ -80,6 +80,17 @@ impl Host {
 
     /// Starts the daemon and waits until it answers.
     pub async fn run(&mut self) {
+        self.launch();
+        let deadline = Instant::now() + PATIENCE;
+        while Client::connect(self.socket()).await.is_err() {
+            let ended = self.has_ended();
+            assert!(!ended && Instant::now() < deadline, "the daemon does not answer:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Starts the daemon; its process id.
+    pub fn launch(&mut self) -> i32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log")).expect("a log");
         let mut command = Command::new(canaryd());
         command.arg("--watch").arg(self.manifests()).arg("--state").arg(self.state());
@@ -87,12 +98,18 @@ impl Host {
         command.env("CANARYD_LOG", "info,canaryd=debug").envs(self.env.iter().cloned()).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log")).stderr(log).kill_on_drop(true);
         self.daemon = Some(command.spawn().expect("canaryd starts"));
-        let deadline = Instant::now() + PATIENCE;
-        while Client::connect(self.socket()).await.is_err() {
-            let ended = self.daemon.as_mut().and_then(|d| d.try_wait().ok().flatten());
-            assert!(ended.is_none() && Instant::now() < deadline, "the daemon does not answer:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.pid().expect("it was just started")
+    }
+
+    /// The daemon's process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        i32::try_from(self.daemon.as_ref()?.id()?).ok()
+    }
+
+    /// Whether the daemon that was started last is no more.
+    pub fn has_ended(&mut self) -> bool {
+        self.daemon.as_mut().is_none_or(|d| d.try_wait().is_ok_and(|status| status.is_some()))
     }
 
     /// Other further arguments, from the next start on.
@@ -310,23 +327,29 @@ impl Drop for Host {
             return;
         }
         let label = format!("label=io.canaryd.instance={}", self.instance());
-        for id in docker(&["ps", "-aq", "--filter", &label]).lines() {
-            let _ = std::process::Command::new("docker").args(["rm", "-f", "-v", id]).output();
+        for id in listed(&["ps", "-aq", "--filter", &label]).lines() {
+            let _ = crate::docker::command().args(["rm", "-f", "-v", id]).output();
         }
-        for id in docker(&["network", "ls", "-q", "--filter", &label]).lines() {
-            let _ = std::process::Command::new("docker").args(["network", "rm", id]).output();
+        for id in listed(&["network", "ls", "-q", "--filter", &label]).lines() {
+            let _ = crate::docker::command().args(["network", "rm", id]).output();
         }
     }
+}
+
+/// What docker lists; nothing, where the engine is no more: a test that failed must not fail once more at its end.
+fn listed(args: &[&str]) -> String {
+    let output = crate::docker::command().args(args).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
 /// Removes what a killed run of the same test left: its containers and its network.
 pub fn remove_leftovers(name: &str) {
     let label = format!("label=io.canaryd.rollout={name}");
     for id in docker(&["ps", "-aq", "--filter", &label]).lines() {
-        let _ = std::process::Command::new("docker").args(["rm", "-f", "-v", id]).output();
+        let _ = crate::docker::command().args(["rm", "-f", "-v", id]).output();
     }
     let network = format!("canaryd-{name}");
-    let _ = std::process::Command::new("docker").args(["network", "rm", &network]).output();
+    let _ = crate::docker::command().args(["network", "rm", &network]).output();
 }
 
 fn rollout(name: &str) -> RolloutName {

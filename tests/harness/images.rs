@@ -1,7 +1,7 @@
 //! Test images: the demo application with a version and faults baked in.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 
 /// The gateway's image on machines without a registry; scripts/nginx-image.sh makes it.
@@ -30,7 +30,7 @@ pub fn demo_image_with(name: &str, version: &str, env: &[(&str, &str)], lines: &
     }
     text.push_str(lines);
     let tag = format!("{repository}:{version}");
-    let mut build = Command::new("docker")
+    let mut build = crate::docker::command()
         .args(["build", "-q", "-t", &tag, "-"])
         .env("DOCKER_BUILDKIT", "0")
         .stdin(Stdio::piped())

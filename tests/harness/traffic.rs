@@ -40,10 +40,20 @@ impl Traffic {
     /// Starts it.
     #[must_use]
     pub fn start(port: u16) -> Self {
+        Self::at(port, KEPT, NEW)
+    }
+
+    /// Starts a third of it, for tests of which several run at a time.
+    #[must_use]
+    pub fn gentle(port: u16) -> Self {
+        Self::at(port, (KEPT.0 / 3.0, KEPT.1 / 3), (NEW.0 / 3.0, NEW.1 / 3))
+    }
+
+    fn at(port: u16, kept: (f64, usize), new: (f64, usize)) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (kept, new) = {
             let _inside = runtime.enter();
-            (load(port, KEPT, true), load(port, NEW, false))
+            (load(port, kept, true), load(port, new, false))
         };
         Self { kept: Some(kept), new: Some(new), runtime: Some(runtime) }
     }
