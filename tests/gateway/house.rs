@@ -61,6 +61,7 @@ async fn its_container_can_do_little_and_its_ports_are_where_the_manifest_says()
     assert_eq!(get(22_302, "/").await.status, 503, "there is no canary yet");
     host.write("house.yaml", &manifest.clone().version("v2").yaml());
     host.until("gate-house", "1 %", |r| r.live_weight > Weight::ZERO).await;
+    until_steady(22_302).await;
     for (port, version) in [(22_301, "v1"), (22_302, "v2")] {
         let answer = get(port, "/").await;
         assert_eq!((answer.header("X-App-Version"), answer.header("X-Canary-Version")), (version, version));

@@ -110,10 +110,12 @@ impl Asked {
         })
     }
 
-    /// How the version ended before the waiting began, where others came since.
+    /// How the version ended before the waiting began, where others came since. That it was promoted once and is in
+    /// production no more is no answer: it may be asked for again.
     fn earlier<'r>(&self, report: &'r Report) -> Option<&'r OutcomeView> {
         let version = self.version.as_ref().filter(|_| self.is_past(report))?;
-        report.ended.iter().find(|end| &end.version == version)
+        let end = report.ended.iter().find(|end| &end.version == version)?;
+        (end.outcome != Outcome::Promoted).then_some(end)
     }
 
     /// Whether nothing that goes on is about the version that is waited for. What is being prepared may be that very
@@ -212,8 +214,8 @@ mod tests {
         let asked = |version: &str| Asked { version: Some(version.to_owned()), ..Asked::default() };
         for canary in [None, Some("v4")] {
             let report = after(&ends, canary);
-            for (version, exit) in [("v1", Exit::Yes), ("v2", Exit::No), ("v3", Exit::Yes)] {
-                assert_eq!(asked(version).decide(&report), Some(exit), "{version} {canary:?}");
+            for (version, exit) in [("v1", None), ("v2", Some(Exit::No)), ("v3", Some(Exit::Yes))] {
+                assert_eq!(asked(version).decide(&report), exit, "{version} {canary:?}");
             }
             let said = asked("v2").overtaken(&report).unwrap();
             assert_eq!(said, "v2 was taken off at 2026-11-23 12:00:00 UTC: errors");
