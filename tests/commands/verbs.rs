@@ -30,6 +30,9 @@ async fn every_verb_does_what_it_says_once_and_is_refused_where_it_makes_no_sens
     let load = load(22_510, 50.0, true);
     while_nothing_moves(&host).await;
     host.write("verbs.yaml", &manifest.clone().version("v2").yaml());
+    let said = yes(&host, &["pause", NAME]).await;
+    assert!(said.contains("v2 is paused"), "said right after saving, it means what was saved: {said}");
+    yes(&host, &["resume", NAME]).await;
     until_live(&host, 1.0).await;
     while_one_moves(&host).await;
     abort_and_retry(&host).await;

@@ -16,6 +16,21 @@ pub struct Observation {
     pub gateways: Vec<ObservedGateway>,
 }
 
+impl Observation {
+    /// What there is of one rollout: containers of its sets, and its gateway.
+    #[must_use]
+    pub fn of(&self, rollout: &RolloutName) -> (&[ObservedContainer], &[ObservedGateway]) {
+        (part(&self.containers, rollout, |c| &c.rollout), part(&self.gateways, rollout, |g| &g.rollout))
+    }
+}
+
+/// The neighbours in an ordered list that are of one rollout.
+fn part<'a, T>(all: &'a [T], rollout: &RolloutName, of: impl Fn(&T) -> &RolloutName) -> &'a [T] {
+    let from = all.partition_point(|one| of(one) < rollout);
+    let many = all[from..].partition_point(|one| of(one) == rollout);
+    &all[from..from + many]
+}
+
 /// One container of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedContainer {

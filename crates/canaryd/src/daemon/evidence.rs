@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use canaryd_engine::Observation;
+use canaryd_engine::ObservedContainer;
 use canaryd_gateway::{AccessLine, Route};
 use canaryd_journal::{TickBatch, TickRow};
 use canaryd_planner::{EvidenceView, Memory, Recent, settings_of};
@@ -48,8 +48,8 @@ pub(crate) struct Evidence {
     silent: Option<(Timestamp, String)>,
     /// Seconds in a row without a line of a user.
     quiet: u64,
-    /// The containers that `owners` knows, as they were last looked at.
-    learnt: Option<Arc<Observation>>,
+    /// The containers that `owners` knows.
+    learnt: Vec<ObservedContainer>,
     /// Questions in a row that the gateway did not answer, since when, and why.
     deaf: Option<(u32, Timestamp, String)>,
     recent: RecentOf,
@@ -406,17 +406,14 @@ impl Evidence {
 
     fn learn_owners(&mut self, house: &House, cell: &Cell) {
         let Some(observation) = house.observer.seen().observation else { return };
-        // All containers of the host for each of its rollouts: once for each look.
-        if self.learnt.as_ref().is_some_and(|learnt| Arc::ptr_eq(learnt, &observation)) {
-            return;
-        }
-        self.learnt = Some(Arc::clone(&observation));
+        let (containers, _) = observation.of(&cell.name);
         let now = Instant::now();
-        for (_, gone) in self.owners.values_mut() {
-            gone.get_or_insert(now);
-        }
-        for container in observation.containers.iter().filter(|c| c.rollout == cell.name) {
-            if let Some(addr) = container.addr {
+        if self.learnt != containers {
+            self.learnt = containers.to_vec();
+            for (_, gone) in self.owners.values_mut() {
+                gone.get_or_insert(now);
+            }
+            for (container, addr) in containers.iter().filter_map(|c| Some((c, c.addr?))) {
                 let owner = Owner { set: container.set.clone(), ordinal: container.ordinal };
                 self.owners.insert(addr, (owner, None));
             }

@@ -130,7 +130,9 @@ impl Engine for FakeEngine {
         if *lock(&self.away) {
             return away();
         }
-        let (containers, gateways) = (lock(&self.containers).clone(), lock(&self.gateways).clone());
+        let (mut containers, mut gateways) = (lock(&self.containers).clone(), lock(&self.gateways).clone());
+        containers.sort_by(|a, b| a.rollout.cmp(&b.rollout));
+        gateways.sort_by(|a, b| a.rollout.cmp(&b.rollout));
         Ok(Observation { at: Timestamp::now(), containers, gateways })
     }
     async fn ensure_set(&self, _: &SetPlan) -> Result<()> {

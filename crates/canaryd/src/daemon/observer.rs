@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use canaryd_engine::{Engine, EventKind, Observation};
+use canaryd_engine::{Engine, EngineEvent, EventKind, Observation, ObservedContainer, ObservedGateway};
+use canaryd_rollout::RolloutName;
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 const SECOND_LOOK: Duration = Duration::from_millis(2100);
 /// Docker keeps 256 events, so a missed one is found at the latest then.
 const RELIST: Duration = Duration::from_secs(30);
+/// Events that one look answers.
+const AT_ONCE: usize = 256;
 
 /// The last observation, or why there is none.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +25,49 @@ pub(crate) struct Seen {
     pub(crate) unreachable: Option<String>,
     /// Counts attempts.
     pub(crate) n: u64,
+}
+
+impl Seen {
+    /// What concerns one rollout.
+    pub(crate) fn share_of(&self, rollout: &RolloutName) -> Share {
+        let mine = self.observation.as_ref().map(|observation| observation.of(rollout));
+        Share {
+            mine: mine.map(|(containers, gateways)| (containers.to_vec(), gateways.to_vec())),
+            unreachable: self.unreachable.clone(),
+        }
+    }
+}
+
+/// What one look showed of one rollout: a look that shows the same again is no news to it. A copy, so that nobody keeps
+/// what was seen of all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    mine: Option<(Vec<ObservedContainer>, Vec<ObservedGateway>)>,
+    unreachable: Option<String>,
+}
+
+impl Share {
+    fn is_still_of(&self, seen: &Seen, rollout: &RolloutName) -> bool {
+        let same =
+            |(containers, gateways): &(Vec<_>, Vec<_>), now: (&[_], &[_])| containers == now.0 && gateways == now.1;
+        let shown = match (&self.mine, &seen.observation) {
+            (Some(mine), Some(observation)) => same(mine, observation.of(rollout)),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        shown && self.unreachable == seen.unreachable
+    }
+}
+
+/// Returns with a look that shows something else of a rollout than is known. Cancel safe.
+pub(crate) async fn news(seen: &mut watch::Receiver<Seen>, rollout: &RolloutName, known: &Share) {
+    while seen.changed().await.is_ok() {
+        if !known.is_still_of(&seen.borrow_and_update(), rollout) {
+            return;
+        }
+    }
+    // Nobody will look any more.
+    std::future::pending::<()>().await;
 }
 
 /// Observes; everybody else reads.
@@ -77,19 +123,19 @@ impl Observer {
     }
 
     async fn follow(&self, engine: &dyn Engine) {
-        let mut events = engine.events();
+        // What happened during one look is seen by one more.
+        let mut events = engine.events().ready_chunks(AT_ONCE);
         let mut second_look: Option<tokio::time::Instant> = None;
         loop {
             let due = second_look.unwrap_or_else(|| tokio::time::Instant::now() + self.next_look());
             tokio::select! {
-                event = events.next() => match event {
-                    Some(Ok(event)) if is_end(&event.kind) => second_look = Some(tokio::time::Instant::now() + SECOND_LOOK),
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => {
-                        tracing::warn!(%error, "the stream of engine events broke; looking at everything again");
+                heard = events.next() => match ends(heard) {
+                    Ok(true) => second_look = Some(tokio::time::Instant::now() + SECOND_LOOK),
+                    Ok(false) => {}
+                    Err(why) => {
+                        tracing::warn!(why, "the stream of engine events broke; looking at everything again");
                         return;
                     }
-                    None => return,
                 },
                 () = tokio::time::sleep_until(due) => second_look = None,
             }
@@ -99,6 +145,15 @@ impl Observer {
             }
         }
     }
+}
+
+/// Whether a container ended; or why nothing more will be heard.
+fn ends(heard: Option<Vec<canaryd_engine::Result<EngineEvent>>>) -> Result<bool, String> {
+    let mut any = false;
+    for event in heard.ok_or("it ended")? {
+        any |= is_end(&event.map_err(|error| error.to_string())?.kind);
+    }
+    Ok(any)
 }
 
 fn is_end(kind: &EventKind) -> bool {

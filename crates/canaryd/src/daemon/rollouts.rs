@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::bells::lock;
 use super::executor::carry_out;
 use super::house::{Cell, House, Removal};
+use super::observer::news;
 use super::world::world_of;
 
 /// Never plans again sooner than this without a ring, whatever a plan asks for.
@@ -32,6 +33,8 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
     let mut gateway = cell.gateway.subscribe();
     loop {
         let round = cell.bell.begin();
+        // At least this is in the plan.
+        let known = seen.borrow_and_update().share_of(&cell.name);
         let wake = reconcile(&house, &cell).await;
         cell.bell.end(round);
         if cell.stop.is_cancelled() {
@@ -40,7 +43,7 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>) {
         tokio::select! {
             () = cell.stop.cancelled() => return,
             () = cell.bell.rung() => {}
-            Ok(()) = seen.changed() => {}
+            () = news(&mut seen, &cell.name, &known) => {}
             Ok(()) = gateway.changed() => {}
             () = tokio::time::sleep(wake.max(SHORTEST_WAKE)) => {}
         }

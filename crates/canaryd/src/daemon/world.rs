@@ -48,7 +48,7 @@ fn engine_trouble(seen: &super::observer::Seen) -> Option<String> {
 /// A gateway that cannot be looked into serves on, and that is said.
 fn gateway_of(cell: &Cell, observation: Option<&Observation>) -> GatewayView {
     let mut view = cell.gateway.view();
-    let mine = observation.into_iter().flat_map(|o| &o.gateways).find(|g| g.rollout == cell.name);
+    let mine = observation.and_then(|o| o.of(&cell.name).1.first());
     if let Some((name, unseen)) = mine.and_then(|g| Some((&g.name, g.unseen.as_ref()?))) {
         view.problem.get_or_insert(format!("{}; it serves on", in_words(name, unseen)));
     }
@@ -116,7 +116,7 @@ fn desired_of(cell: &Cell, memory: &Memory) -> Desired {
 }
 
 fn containers_of<'a>(observation: Option<&'a Observation>, cell: &Cell) -> Vec<&'a ObservedContainer> {
-    observation.into_iter().flat_map(|o| &o.containers).filter(|c| c.rollout == cell.name).collect()
+    observation.into_iter().flat_map(|o| o.of(&cell.name).0).collect()
 }
 
 /// The rollouts that say how components of each revision prove that they are well. Health is policy: the manifest in

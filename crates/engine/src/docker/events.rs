@@ -53,6 +53,7 @@ pub(super) fn events(inner: Arc<Inner>) -> BoxStream<'static, Result<EngineEvent
             Err(error) => return futures::stream::once(std::future::ready(Err(error))).boxed(),
         }
         inner.book().listening(Timestamp::now(), inner.engine_start());
+        inner.heard_nothing();
         let stream = inner.docker.events(Some(options(since))).boxed();
         listen(Listening { inner, stream, over: false }).boxed()
     };
@@ -81,6 +82,7 @@ where
         if next.is_err() {
             l.over = true;
             l.inner.book().deaf(Timestamp::now());
+            l.inner.heard_nothing();
         }
         Some((next, l))
     })
@@ -120,6 +122,7 @@ impl Inner {
         let action = message.action.as_deref()?;
         let attributes = actor.attributes.clone().unwrap_or_default();
         let identity = Identity::read(&attributes, &self.options.instance);
+        self.told_of(&id);
         if let Some(what) = heard_kind(action, actor) {
             let kin = identity.as_ref().map(observe::kin);
             self.book().heard(&Heard { at, id: id.clone(), kin, what });

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) networks: BTreeMap<String, Value>,
     /// Calls that change something: `POST /containers/c1/start`.
     pub(super) changes: Vec<String>,
+    /// Inspections that were answered, by container.
+    pub(super) inspected: Vec<String>,
     /// Answers in place of the real one, by the beginning of `METHOD /path`.
     pub(super) faults: Vec<(String, u16, String)>,
     /// Calls that are never answered, by the beginning of `METHOD /path`.
@@ -99,6 +101,7 @@ impl State {
             ("GET", ["containers", "json"]) => (200, self.containers.iter().map(|(id, c)| summary(id, c)).collect()),
             ("POST", ["containers", "create"]) => self.create(query, body),
             ("GET", ["containers", id, "json"]) => {
+                self.inspected.push((*id).to_owned());
                 self.containers.get(*id).map_or((404, Value::Null), |c| (200, c.clone()))
             }
             ("DELETE", ["containers", id]) => {
@@ -158,6 +161,11 @@ impl State {
 }
 
 fn summary(id: &str, c: &Value) -> Value {
-    let health = c["State"]["Health"]["Status"].as_str().map(|h| format!("Up 2 minutes ({h})")).unwrap_or_default();
-    json!({ "Id": id, "Names": [c["Name"]], "ImageID": c["Image"], "Labels": c["Config"]["Labels"], "State": c["State"]["Status"], "Status": health, "NetworkSettings": c["NetworkSettings"] })
+    let health = c["State"]["Health"]["Status"].as_str().map(|h| format!(" ({h})")).unwrap_or_default();
+    let words = match c["State"]["Status"].as_str() {
+        Some("running") => format!("Up 2 minutes{health}"),
+        Some("exited") => "Exited (0) 2 minutes ago".to_owned(),
+        other => other.unwrap_or_default().to_owned(),
+    };
+    json!({ "Id": id, "Names": [c["Name"]], "ImageID": c["Image"], "Labels": c["Config"]["Labels"], "State": c["State"]["Status"], "Status": words, "NetworkSettings": c["NetworkSettings"] })
 }

@@ -21,14 +21,18 @@ use crate::observation::Unseen;
 
 /// So long one look waits for one inspection.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So long an inspection holds, while neither the list nor an event tells of a change.
+const AGE: Duration = Duration::from_secs(300);
 
 /// What is known of one container.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The list's words for which the inspection holds.
-    words: String,
+    /// The entry in the list for which the inspection holds.
+    entry: String,
     /// The latest inspection, and when it was made.
     found: Option<(ContainerInspectResponse, Timestamp)>,
+    /// An event told of it since that inspection was asked for.
+    changed: bool,
     overdue: Option<Overdue>,
 }
 
@@ -56,15 +60,15 @@ impl Inner {
     /// Only of an engine that answers nobody.
     pub(super) async fn look(self: &Arc<Self>, summary: &ContainerSummary) -> Result<Option<Look>> {
         let id = summary.id.clone().unwrap_or_default();
-        let words = summary.status.clone().unwrap_or_default();
-        if let Some(found) = self.settled(&id, &words) {
+        let entry = entry(summary);
+        if let Some(found) = self.settled(&id, &entry) {
             return Ok(Some(Look { found, unseen: None }));
         }
         if self.is_overdue(&id) {
-            self.ask_beside(&id, &words);
+            self.ask_beside(&id, entry);
             return Ok(Some(self.guess(summary)));
         }
-        let mut asking = self.ask(&id, &words);
+        let mut asking = self.ask(&id, entry);
         match tokio::time::timeout(PATIENCE, &mut asking).await {
             Ok(Ok(Ok(found))) => Ok(found.map(|found| Look { found, unseen: None })),
             Ok(Ok(Err(error @ (EngineError::Unreachable { .. } | EngineError::Permission { .. })))) => Err(error),
@@ -76,13 +80,27 @@ impl Inner {
         }
     }
 
-    /// Only what has ended a while ago is not inspected again: whatever runs can change without its entry in the list
-    /// changing.
-    fn settled(&self, id: &str, words: &str) -> Option<ContainerInspectResponse> {
-        let settled = words.starts_with("Exited") && !words.contains("second");
+    /// The inspection that still holds. What is younger than a minute in its state is always inspected, since its entry would
+    /// be the same after one more restart; likewise what never ran, since nothing tells of a start that failed.
+    fn settled(&self, id: &str, entry: &str) -> Option<ContainerInspectResponse> {
         let cache = self.cache();
-        let known = cache.get(id).filter(|k| settled && k.words == words && k.overdue.is_none())?;
-        known.found.as_ref().map(|(found, _)| found.clone())
+        let known = cache.get(id).filter(|k| k.entry == entry && !k.changed && k.overdue.is_none())?;
+        let (found, at) = known.found.as_ref()?;
+        let holds = Timestamp::now().duration_since(*at).unsigned_abs() < AGE;
+        let ran = !matches!(status(found), Status::CREATED | Status::EMPTY);
+        (holds && ran && !entry.contains("second")).then(|| found.clone())
+    }
+
+    /// An event told of a container: the next look inspects it.
+    pub(super) fn told_of(&self, id: &str) {
+        if let Some(known) = self.cache().get_mut(id) {
+            known.changed = true;
+        }
+    }
+
+    /// Events were missed: the next look inspects everything.
+    pub(super) fn heard_nothing(&self) {
+        self.cache().values_mut().for_each(|known| known.changed = true);
     }
 
     fn is_overdue(&self, id: &str) -> bool {
@@ -90,30 +108,39 @@ impl Inner {
     }
 
     /// Asks in a task of its own, which writes down what it is told even if nobody waits for it any more.
-    fn ask(self: &Arc<Self>, id: &str, words: &str) -> JoinHandle<Answer> {
-        let (inner, id, words) = (Arc::clone(self), id.to_owned(), words.to_owned());
+    fn ask(self: &Arc<Self>, id: &str, entry: String) -> JoinHandle<Answer> {
+        if let Some(known) = self.cache().get_mut(id) {
+            known.changed = false;
+        }
+        let (inner, id) = (Arc::clone(self), id.to_owned());
         tokio::spawn(async move {
             let answer = inner.inspect(&id).await;
-            inner.note(&id, words, &answer);
+            inner.note(&id, entry, &answer);
             answer
         })
     }
 
     /// Once at a time.
-    fn ask_beside(self: &Arc<Self>, id: &str, words: &str) {
-        let mut cache = self.cache();
-        let Some(overdue) = cache.get_mut(id).and_then(|known| known.overdue.as_mut()) else { return };
-        if overdue.asking.as_ref().is_none_or(JoinHandle::is_finished) {
-            overdue.asking = Some(self.ask(id, words));
+    fn ask_beside(self: &Arc<Self>, id: &str, entry: String) {
+        let asks =
+            |known: &Known| known.overdue.as_ref().and_then(|o| o.asking.as_ref()).is_some_and(|a| !a.is_finished());
+        if self.cache().get(id).is_none_or(asks) {
+            return;
+        }
+        let asking = self.ask(id, entry);
+        if let Some(overdue) = self.cache().get_mut(id).and_then(|known| known.overdue.as_mut()) {
+            overdue.asking = Some(asking);
         }
     }
 
-    fn note(&self, id: &str, words: String, answer: &Answer) {
+    fn note(&self, id: &str, entry: String, answer: &Answer) {
         let mut cache = self.cache();
         match answer {
             Ok(Some(found)) => {
                 let found = Some((found.clone(), Timestamp::now()));
-                cache.insert(id.to_owned(), Known { words, found, overdue: None });
+                // What an event told while it was under way may not be in it.
+                let changed = cache.get(id).is_some_and(|known| known.changed);
+                cache.insert(id.to_owned(), Known { entry, found, changed, overdue: None });
             }
             Ok(None) => drop(cache.remove(id)),
             Err(error) => overdue(&mut cache, id, error.to_string()),
@@ -144,6 +171,14 @@ impl Inner {
         };
         Look { found: guessed(summary, last.map(|(found, _)| found)), unseen: Some(unseen) }
     }
+}
+
+/// What the list says of a container, but for what it says of all alike.
+fn entry(summary: &ContainerSummary) -> String {
+    let networks = summary.network_settings.iter().flat_map(|n| n.networks.iter().flatten());
+    let mut addresses: Vec<_> = networks.map(|(name, endpoint)| (name, endpoint.ip_address.as_deref())).collect();
+    addresses.sort();
+    format!("{:?} {:?} {:?} {addresses:?}", summary.state, summary.status, summary.names)
 }
 
 fn overdue(cache: &mut HashMap<String, Known>, id: &str, why: String) {

@@ -183,7 +183,10 @@ impl Inner {
 
     pub(super) async fn start(&self, id: &str, name: &str) -> Result<()> {
         let doing = format!("starting {name}");
-        match self.slow_raw(&doing, self.docker.start_container(id, None)).await? {
+        let started = self.slow_raw(&doing, self.docker.start_container(id, None)).await;
+        // No event tells of a start that failed.
+        self.told_of(id);
+        match started? {
             Ok(()) => {
                 tracing::info!(container = name, "started");
                 Ok(())

@@ -185,6 +185,7 @@ async fn a_container_that_cannot_be_inspected_hides_no_other_and_is_not_gone() {
     engine.ensure_set(&plan(Container::default())).await.unwrap();
     let before = engine.observe().await.unwrap();
     assert!(before.containers.iter().all(|c| c.unseen.is_none()));
+    engine.inner.heard_nothing();
     state.lock().unwrap().hangs.push("GET /containers/c1/json".to_owned());
     let began = tokio::time::Instant::now();
     let sick = engine.observe().await.unwrap();
@@ -198,6 +199,31 @@ async fn a_container_that_cannot_be_inspected_hides_no_other_and_is_not_gone() {
     let since = engine.observe().await.unwrap().containers[0].unseen.clone().unwrap().since;
     assert!(again.elapsed() < Duration::from_millis(900), "who is late delays no later look: {:?}", again.elapsed());
     assert_eq!(since, unseen.since);
+}
+
+#[tokio::test]
+async fn an_inspection_holds_until_the_list_or_an_event_tells_of_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, state) = fake::engine(dir.path()).await;
+    engine.ensure_set(&plan(Container::default())).await.unwrap();
+    let looked_into = async || {
+        state.lock().unwrap().inspected.clear();
+        let seen = engine.observe().await.unwrap();
+        let mut ids = state.lock().unwrap().inspected.clone();
+        ids.sort();
+        (seen, ids)
+    };
+    let (first, both) = looked_into().await;
+    assert_eq!(both, ["c1", "c2"]);
+    let (second, none) = looked_into().await;
+    assert_eq!((&second.containers, none), (&first.containers, vec![]));
+    engine.inner.told_of("c2");
+    assert_eq!(looked_into().await.1, ["c2"]);
+    state.lock().unwrap().containers.get_mut("c1").unwrap()["State"]["Status"] = json!("paused");
+    let (paused, asked) = looked_into().await;
+    assert_eq!((replica(&paused, 1).state, asked), (RunState::Paused, vec!["c1".to_owned()]));
+    engine.inner.heard_nothing();
+    assert_eq!(looked_into().await.1, ["c1", "c2"], "events were missed");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use canaryd_cockpit::CommandRequest;
+use canaryd_cockpit::{Client, CommandRequest};
 use canaryd_planner::{Expected, Verb};
 
 use super::{daemon, json};
@@ -13,9 +13,7 @@ use crate::cli::live::{put, put_exact, talk};
 /// Sends a verb and prints what became of it.
 pub(crate) async fn send(asked: Asked, common: &Common) -> Result<Exit, Failure> {
     let client = daemon(common).await?;
-    // A raise is refused when things have moved on meanwhile; whatever protects users never is.
-    let raises = matches!(asked.verb, Verb::Advance | Verb::Promote { .. });
-    let expected = if raises { Some(Expected::of(&client.report(&asked.name).await?)) } else { None };
+    let expected = expected(&client, &asked).await?;
     let request = CommandRequest {
         id: Some(canaryd_cockpit::fresh_id()),
         comment: asked.how.comment,
@@ -30,6 +28,17 @@ pub(crate) async fn send(asked: Asked, common: &Common) -> Result<Exit, Failure>
         (_, false) => talk(&format!("refused: {line}")),
     }
     Ok(if answer.accepted { Exit::Yes } else { Exit::No })
+}
+
+/// What a command is said of. A raise is refused when things have moved on meanwhile; whatever protects users never is, and it
+/// does not wait for manifests to be read either. All else means what was saved, were it a moment ago.
+async fn expected(client: &Client, asked: &Asked) -> Result<Option<Expected>, Failure> {
+    if matches!(asked.verb, Verb::Abort | Verb::Rollback | Verb::Delete) {
+        return Ok(None);
+    }
+    let report = client.fresh_report(&asked.name).await?;
+    let raises = matches!(asked.verb, Verb::Advance | Verb::Promote { .. });
+    Ok(raises.then(|| Expected::of(&report)))
 }
 
 /// `canaryd delete`.
