@@ -2,10 +2,11 @@
 
 use canaryd_engine::{ObservedGateway, RunState};
 use canaryd_gateway::GenerationId;
+use canaryd_rollout::RolloutName;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::daemon::observer::Seen;
+use crate::daemon::observer::{self, Seen, Share};
 
 /// What of an observation may make the next attempt end otherwise than the last: the gateways' containers (another one may
 /// have had the port), and whether the engine answers.
@@ -24,19 +25,28 @@ impl Facts {
     }
 }
 
-/// Ends with the next look; after a failure only with one that shows other facts than are known: containers of all kinds
-/// come and go, and the next attempt would end as the last did.
-pub(super) async fn news(seen: &mut watch::Receiver<Seen>, known: Option<Facts>) {
-    loop {
-        if seen.changed().await.is_err() {
-            // Nobody will look any more.
-            std::future::pending::<()>().await;
-        }
-        let now = Facts::of(&seen.borrow_and_update());
-        if known.as_ref() != Some(&now) {
+/// What the last turn knew.
+pub(super) enum Known {
+    /// It did what was asked.
+    Done(Share),
+    /// It failed.
+    Failed(Facts),
+}
+
+/// Ends with a look that shows something else of this rollout; after a failure with one that shows other facts of any:
+/// containers of all kinds come and go, and the next attempt would end as the last did.
+pub(super) async fn news(seen: &mut watch::Receiver<Seen>, rollout: &RolloutName, known: &Known) {
+    let facts = match known {
+        Known::Done(share) => return observer::news(seen, rollout, share).await,
+        Known::Failed(facts) => facts,
+    };
+    while seen.changed().await.is_ok() {
+        if *facts != Facts::of(&seen.borrow_and_update()) {
             return;
         }
     }
+    // Nobody will look any more.
+    std::future::pending::<()>().await;
 }
 
 /// Whether two problems differ only in the number of the generation: each attempt has a new one, and that is no news.

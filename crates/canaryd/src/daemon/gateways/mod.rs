@@ -29,7 +29,7 @@ use super::bells::{Bell, lock};
 use super::house::{Cell, House};
 use crate::cli::ReachChoice;
 
-use attempts::{Facts, news, same_problem};
+use attempts::{Facts, Known, news, same_problem};
 pub(crate) use disk::{all_intents, force_token, intent_of, is_of, last_epoch, live_intent, ops_token};
 use turn::Gateway;
 
@@ -180,6 +180,8 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: Cancellation
     let mut failures = 0;
     loop {
         let goal = wanted.borrow_and_update().clone();
+        // At least this is known to the turn.
+        let share = seen.borrow_and_update().share_of(&cell.name);
         if goal == Wanted::Forgotten || cell.stop.is_cancelled() {
             return;
         }
@@ -190,12 +192,12 @@ pub(crate) async fn run(house: Arc<House>, cell: Arc<Cell>, opened: Cancellation
         };
         failures = if cell.gateway.view().problem.is_some() { failures + 1 } else { 0 };
         let wake = wake.max(pause_after(failures));
-        let known = (failures > 0).then(|| Facts::of(&seen.borrow_and_update()));
+        let known = if failures > 0 { Known::Failed(Facts::of(&seen.borrow_and_update())) } else { Known::Done(share) };
         tokio::select! {
             () = cell.stop.cancelled() => return,
             Ok(()) = wanted.changed() => {}
             () = cell.gateway.bell.rung() => {}
-            () = news(&mut seen, known) => {}
+            () = news(&mut seen, &cell.name, &known) => {}
             () = tokio::time::sleep(wake) => {}
         }
     }
