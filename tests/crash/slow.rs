@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use canaryd_e2e::{EngineProxy, Host, Mood, Scene, promised};
+use canaryd_e2e::{EngineProxy, Host, Mood, Scene, docker, promised};
 use canaryd_gateway::{Lane, Route};
-use canaryd_planner::{Report, Waiting};
+use canaryd_planner::{Outcome, Report, Waiting};
 
 /// From its start on; long enough to reach a quarter before.
 const TURNS_BAD: &str = "14";
@@ -26,7 +26,7 @@ async fn turns_bad_while_the_engine_is(name: &str, mood: Mood) {
     assert_eq!(scene.users().failed, 0, "it is not bad yet");
     proxy.mood(mood);
     let began = Instant::now();
-    scene.until("it is taken off", |r| r.phase == "reverting" && r.live_weight.basis_points() == 0).await;
+    scene.until("it is off", |r| r.wanted_weight.basis_points() == 0 && r.live_weight.basis_points() == 0).await;
     expect_off_soon(&scene);
     expect_answers(&scene).await;
     scene.host.until_within(Duration::from_secs(60), name, "the engine's trouble is told", tells_of_the_engine).await;
@@ -57,6 +57,31 @@ async fn expect_answers(scene: &Scene) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_version_is_taken_off_while_the_engine_takes_30_s_for_each_answer() {
     turns_bad_while_the_engine_is("crash-slow", Mood::Slow(Duration::from_secs(30))).await;
+}
+
+/// As an engine that is being stopped does it: it answers no more, and its containers end one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_version_that_ends_while_nobody_can_ask_the_engine_is_off_at_once_and_not_blamed() {
+    let proxy = EngineProxy::start();
+    let host = Host::start_in(&[], &[("DOCKER_HOST", &proxy.docker_host())]).await;
+    let mut scene = Scene::begin_on(host, "crash-unheard", &[], |m| m.stages(&[(25.0, 4), (100.0, 1)])).await;
+    scene.release("v2", &[]);
+    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    proxy.mood(Mood::Gone);
+    for canary in scene.canaries() {
+        docker(&["stop", &canary]);
+    }
+    scene.until_told("suspected", 1).await;
+    scene.until("it is off", |r| r.live_weight.basis_points() == 0).await;
+    scene
+        .stays(Duration::from_secs(3), "off, and not blamed", |r| {
+            r.phase == "observing" && r.wanted_weight.basis_points() == 0
+        })
+        .await;
+    proxy.mood(Mood::Itself);
+    scene.until_told("recovered", 1).await;
+    scene.host.expect_outcome(&scene.name, "v2", Outcome::Promoted).await;
+    assert_eq!(scene.users().failed, 0, "production serves through it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -36,7 +36,10 @@ impl Turn<'_> {
             return None;
         }
         if !self.engine_answers() {
-            return self.trial()?.crash.is_some().then_some(Did::Hold);
+            return self.heed_hold(true);
+        }
+        if let Some(did) = self.heed_failed_before() {
+            return Some(did);
         }
         let is_held = self.trial()?.crash.is_some();
         for news in self.news() {
@@ -118,6 +121,7 @@ impl Turn<'_> {
             at: news.exit.at,
             what: describe(news, self.memory_limit(news)),
             held,
+            failed: None,
         };
         self.hold(crash);
     }
@@ -129,7 +133,7 @@ impl Turn<'_> {
             return self.start_again(&crash.what);
         }
         let was_held = trial.crash.as_ref().is_some_and(|c| c.held);
-        let is_new = trial.crash.is_none();
+        let is_new = trial.crash.as_ref().is_none_or(|c| c.failed.is_some());
         let what = crash.what.clone();
         let held = crash.held;
         if held && !was_held {
@@ -176,7 +180,7 @@ impl Turn<'_> {
             }
             if self.is_serving() {
                 let what = format!("somebody removed the container of {component} {ordinal}");
-                self.hold(Crash { component, ordinal, at: self.now, what, held: true });
+                self.hold(Crash { component, ordinal, at: self.now, what, held: true, failed: None });
             }
         }
     }
@@ -185,6 +189,12 @@ impl Turn<'_> {
     /// first, even if it is up again by the time it is seen.
     fn heed_hold(&mut self, is_held: bool) -> Option<Did> {
         let crash = self.trial()?.crash.clone()?;
+        if crash.failed.is_some() {
+            return self.heed_unheard();
+        }
+        if !self.engine_answers() {
+            return Some(Did::Hold);
+        }
         if !crash.held {
             let why = format!("{}; who caused it is known in 2 s", crash.what);
             self.waiting.push(Waiting::Environment { why });
@@ -294,7 +304,7 @@ impl Turn<'_> {
         if production_is_well && self.refused {
             let ordinal = self.trial()?.crews.get(&component)?.running().next()?.0;
             let what = format!("{component} is unhealthy ({why}), while the engine has trouble with it");
-            self.hold(Crash { component, ordinal, at: self.now, what, held: true });
+            self.hold(Crash { component, ordinal, at: self.now, what, held: true, failed: None });
             return Some(Did::Hold);
         }
         if production_is_well {

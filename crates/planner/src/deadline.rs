@@ -60,6 +60,9 @@ impl Turn<'_> {
 
     fn heed_image(&mut self) -> Option<Did> {
         let Phase::Preflight { waited, .. } = self.memory.phase else { return None };
+        if !self.engine_answers() {
+            return None; // who cannot be asked has not said that it is missing
+        }
         let limit = self.manifest()?.deadlines.pull;
         let name = self.manifest()?.name.clone();
         let (image, state) = self.absent_image().map(|(i, s)| (i.clone(), s.clone()))?;
@@ -80,7 +83,7 @@ impl Turn<'_> {
         let manifest = self.manifest()?;
         let startup = trial.release.components.iter().map(|c| c.health.startup).max().unwrap_or_default();
         let limit = manifest.deadlines.start + startup;
-        if trial.unready < limit {
+        if trial.unready < limit || !self.engine_answers() {
             return None;
         }
         let (name, ordinal, last) = trial.crews.iter().find_map(|(name, crew)| {

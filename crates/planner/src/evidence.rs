@@ -98,7 +98,8 @@ impl<'a> Turn<'a> {
         (rate > 0.0).then(|| (need as f64 / rate).ceil() as u64)
     }
 
-    /// A check that proved harm takes the version off, whatever it waits for.
+    /// A check that proved harm takes the version off, whatever it waits for. It gets no more requests at once; but while the
+    /// engine cannot be asked, nobody knows whether it is stopping its containers, and who is to blame is left open.
     pub(crate) fn heed_verdict(&mut self) -> Option<Did> {
         if !self.is_serving() {
             return None;
@@ -106,7 +107,11 @@ impl<'a> Turn<'a> {
         match self.judge()?.verdict(None) {
             Verdict::Fail { check, reason } => {
                 let sentence = format!("{check}: {reason}");
-                Some(self.take_off(Outcome::Reverted, &sentence, Some(check), None))
+                if self.engine_is_heard() {
+                    return Some(self.take_off(Outcome::Reverted, &sentence, Some(check), None));
+                }
+                self.hold_unheard(check, &sentence);
+                Some(Did::Hold)
             }
             Verdict::Pass | Verdict::Inconclusive { .. } | Verdict::Hold { .. } => None,
         }

@@ -22,6 +22,7 @@ impl Turn<'_> {
         let worst = self.world.engine.troubles.iter().filter(ours).max_by_key(|t| t.fault);
         let Some(trouble) = worst else { return self.heed_mended() };
         match trouble.fault {
+            Fault::Version if !self.engine_answers() => self.heed_refusal(&trouble.what, false),
             Fault::Version => Some(self.take_off(Outcome::Reverted, &trouble.what, None, None)),
             Fault::Host => self.heed_refusal(&trouble.what, true),
             Fault::Passing => self.heed_refusal(&trouble.what, false),

@@ -30,6 +30,7 @@ mod takeoff;
 mod trial;
 mod trouble;
 mod turn;
+mod unheard;
 mod view;
 mod wellness;
 mod workers;

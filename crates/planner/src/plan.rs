@@ -52,6 +52,7 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     let held = turn.give_way_while_held(crash);
     let deadline = held.or_else(|| turn.heed_deadline());
     let verdict = deadline.or_else(|| turn.heed_verdict());
+    turn.note_failures();
     let unexplained = verdict.or_else(|| turn.heed_unexplained());
     let manual = unexplained.or_else(|| turn.heed_manual_weight());
     let superseded = manual.or_else(|| turn.heed_superseded());

@@ -57,9 +57,9 @@ impl Turn<'_> {
             let named: Vec<Waiting> = busy.cloned().collect();
             self.waiting.extend(if named.is_empty() { vec![waits] } else { named });
             let delta = self.delta;
-            let paused = self.memory.paused.is_some();
+            let counts = self.memory.paused.is_none() && self.engine_answers();
             if let Phase::Preflight { waited, .. } = &mut self.memory.phase {
-                *waited += if paused { Duration::ZERO } else { delta };
+                *waited += if counts { delta } else { Duration::ZERO };
             }
             return Some(Did::Wait);
         }
@@ -90,6 +90,7 @@ impl Turn<'_> {
             evidence: 0,
             rechecked: None,
             crash: None::<Crash>,
+            failures: 0,
             refusal: None,
             holds: 0,
             unready: Duration::ZERO,

@@ -213,6 +213,7 @@ impl<'a> Rebuilding<'a> {
             evidence: 0,
             rechecked: None,
             crash: None,
+            failures: 0,
             refusal: None,
             holds: 0,
             unready: Duration::ZERO,

@@ -185,6 +185,7 @@ impl Memory {
         }
         if let Some(trial) = &mut still.trial {
             trial.unready = Duration::ZERO;
+            trial.failures = 0;
             if let Some(refusal) = &mut trial.refusal {
                 refusal.spent = Duration::ZERO;
             }

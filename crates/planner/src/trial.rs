@@ -54,6 +54,9 @@ pub(crate) struct Trial {
     pub(crate) rechecked: Option<Timestamp>,
     /// An exit that holds the weight at 0.
     pub(crate) crash: Option<Crash>,
+    /// Its failed requests when the engine was last heard.
+    #[serde(default)]
+    pub(crate) failures: u64,
     /// What the engine could not do for it, through no fault of its own.
     #[serde(default)]
     pub(crate) refusal: Option<Refusal>,
@@ -130,4 +133,15 @@ pub(crate) struct Crash {
     pub(crate) what: String,
     /// `false`: the cause may still turn out to be another one.
     pub(crate) held: bool,
+    /// It is no exit: a check failed, and the engine could not be asked whether it took the containers along.
+    #[serde(default)]
+    pub(crate) failed: Option<FailedUnheard>,
+}
+
+/// A check that failed while the engine could not be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FailedUnheard {
+    pub(crate) check: String,
+    /// Most of what failed had failed before the engine went away: it was not the engine.
+    pub(crate) before: bool,
 }

@@ -125,6 +125,11 @@ impl<'a> Turn<'a> {
         self.world.engine.unreachable.is_none()
     }
 
+    /// Whether what is known of the containers is as new as what is known of their requests.
+    pub(crate) fn engine_is_heard(&self) -> bool {
+        self.engine_answers() && !self.world.engine.asking
+    }
+
     /// Replicas that should run, run, and are healthy.
     pub(crate) fn healthy(&self, crew: &Crew) -> u32 {
         count(crew.running().filter(|(o, _)| self.replica(&crew.set, *o).is_some_and(is_healthy)).count())

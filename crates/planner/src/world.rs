@@ -245,6 +245,8 @@ pub struct Shelf {
 pub struct EngineView {
     /// `Some(why)`: it cannot be asked; `sets` is the last known state.
     pub unreachable: Option<String>,
+    /// It is being asked at this moment: `sets` may be older than what evidence tells of.
+    pub asking: bool,
     /// Operations on a set that failed and are not mended: a start, a stop, an inspection …
     pub troubles: Vec<Trouble>,
     /// Operations under way that the report should name (pull progress …).

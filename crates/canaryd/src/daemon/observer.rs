@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) observation: Option<Arc<Observation>>,
     /// Why the engine cannot be asked now.
     pub(crate) unreachable: Option<String>,
+    /// Looks that are under way: what has happened since the last one is not known yet.
+    pub(crate) asking: u32,
     /// Counts attempts.
     pub(crate) n: u64,
 }
@@ -87,6 +89,7 @@ impl Observer {
     }
     /// Looks now. Every reconcile may call it before a decision that needs fresh facts.
     pub(crate) async fn look(&self, engine: &dyn Engine) {
+        let _asking = Asking::begin(&self.seen);
         let result = engine.observe().await;
         self.seen.send_modify(|seen| {
             seen.n += 1;
@@ -144,6 +147,28 @@ impl Observer {
                 return;
             }
         }
+    }
+}
+
+/// A look that is under way. It is no news to anybody.
+struct Asking<'a>(&'a watch::Sender<Seen>);
+
+impl<'a> Asking<'a> {
+    fn begin(seen: &'a watch::Sender<Seen>) -> Self {
+        seen.send_if_modified(|seen| {
+            seen.asking += 1;
+            false
+        });
+        Self(seen)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|seen| {
+            seen.asking -= 1;
+            false
+        });
     }
 }
 

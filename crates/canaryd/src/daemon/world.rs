@@ -30,6 +30,7 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
         shelf: cell.shelf.view(),
         engine: EngineView {
             unreachable: engine_trouble(&seen),
+            asking: seen.asking > 0,
             troubles: cell.sets.troubles().into_iter().chain(unseen(&containers)).collect(),
             busy: lock(&cell.wish).pulling.clone(),
         },

@@ -74,6 +74,7 @@ pub(super) struct ExitBook {
     /// Not listening since.
     deaf_since: Option<Timestamp>,
     listening: bool,
+    last_answer: Option<Timestamp>,
     engine: Option<EngineStart>,
 }
 
@@ -104,7 +105,7 @@ enum Asked {
     No,
     ByUs,
     BySomebody,
-    /// The engine came up at that moment, long before we looked.
+    /// The engine went away, or came up, at that moment.
     ByEngine,
 }
 
@@ -116,27 +117,34 @@ struct Death {
     by_itself: bool,
 }
 
-/// A time without events.
+/// A time without events, after which the engine was another process, as far as can be told. One that is only a hiccup of
+/// our own connection is none: it excuses nothing.
 #[derive(Debug)]
 struct Gap {
     from: Timestamp,
     to: Timestamp,
-    /// Whether the engine came back as another process; `None`: cannot be told.
-    restarted: Option<bool>,
 }
 
 impl ExitBook {
     /// Events are heard from now on, from this engine.
     pub(super) fn listening(&mut self, now: Timestamp, engine: Option<EngineStart>) {
-        if let Some(from) = self.deaf_since.take() {
-            let restarted = match (self.engine, engine) {
-                (Some(before), Some(after)) => Some(before != after),
-                (None, _) | (_, None) => None,
-            };
-            self.gaps.push_back(Gap { from, to: now, restarted });
+        self.answered(now, engine);
+        self.deaf_since = None;
+        self.listening = true;
+    }
+
+    /// The engine answers. After a time without events it is known from now on whether it came back as another process.
+    pub(super) fn answered(&mut self, now: Timestamp, engine: Option<EngineStart>) {
+        let restarted = match (self.engine, engine) {
+            (Some(before), Some(after)) => !before.is_same_life(after),
+            (None, _) | (_, None) => self.deaf_since.is_some(),
+        };
+        if let Some(from) = self.deaf_since.or(self.last_answer).filter(|_| restarted) {
+            self.gaps.push_back(Gap { from, to: now });
             trim(&mut self.gaps, 16);
         }
-        self.listening = true;
+        self.deaf_since = self.deaf_since.map(|_| now);
+        self.last_answer = Some(now);
         self.engine = engine.or(self.engine);
     }
 
@@ -189,8 +197,6 @@ impl ExitBook {
 
     /// An inspection, which may tell of an exit that no event told of.
     pub(super) fn seen(&mut self, seen: &Seen) {
-        let engine_came_up = self.engine;
-        let listening = self.listening;
         let page = self.pages.entry(seen.id.to_owned()).or_default();
         if page.kin.is_none() {
             page.kin.clone_from(&seen.kin);
@@ -200,7 +206,10 @@ impl ExitBook {
             last.oom |= seen.oom && !seen.goes_on;
             return;
         }
-        let asked = page.asked_unheard(seen, finished, listening, engine_came_up);
+        let by_engine = self.went_with_engine(seen, finished);
+        let listening = self.listening;
+        let page = self.pages.entry(seen.id.to_owned()).or_default();
+        let asked = page.asked_unheard(seen, finished, listening, by_engine);
         page.push(Exit { at: finished, code: seen.code, oom: seen.oom, unheard: true, asked });
     }
 
@@ -230,10 +239,18 @@ impl ExitBook {
         }
     }
 
-    /// A gap that is only a hiccup of our own connection excuses nothing.
+    /// An end that no event told of, while the engine was away or before this one came up: the engine that is there now looked
+    /// after it, or started it again.
+    fn went_with_engine(&self, seen: &Seen, finished: Timestamp) -> bool {
+        let by_this_one = self.engine.is_some_and(|engine| {
+            let looked_after = (engine.at - AT_ONCE..=engine.at + RESTORE).contains(&finished);
+            looked_after || (seen.goes_on && finished < engine.at)
+        });
+        by_this_one || self.in_engine_restart(finished, SignedDuration::from_secs(1))
+    }
+
     fn in_engine_restart(&self, at: Timestamp, before: SignedDuration) -> bool {
-        let restarts = self.gaps.iter().filter(|g| g.restarted.unwrap_or(true));
-        let over = restarts.into_iter().any(|g| g.from - before <= at && at <= g.to + SignedDuration::from_secs(5));
+        let over = self.gaps.iter().any(|g| g.from - before <= at && at <= g.to + SignedDuration::from_secs(5));
         over || self.deaf_since.is_some_and(|from| from - before <= at && before >= SHUTDOWN)
     }
 
@@ -289,12 +306,12 @@ impl Page {
     }
 
     /// While we listen, the event will tell. For what happened before, Docker's own state is the witness.
-    fn asked_unheard(&self, seen: &Seen, finished: Timestamp, listening: bool, engine: Option<EngineStart>) -> Asked {
+    fn asked_unheard(&self, seen: &Seen, finished: Timestamp, listening: bool, by_engine: bool) -> Asked {
         let asked = self.asked(finished);
         if asked != Asked::No {
             return asked;
         }
-        if engine.is_some_and(|e| (e.at - AT_ONCE..=e.at + RESTORE).contains(&finished)) {
+        if by_engine {
             return Asked::ByEngine;
         }
         if listening || seen.failed_start {
@@ -323,167 +340,5 @@ fn trim<T>(list: &mut VecDeque<T>, most: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use HeardKind::{Destroy, Die, Kill, Oom, Start};
-
-    const BASE: i64 = 1_800_000_000_000;
-
-    fn ms(millis: i64) -> Timestamp {
-        Timestamp::from_millisecond(BASE + millis).unwrap()
-    }
-
-    fn book() -> ExitBook {
-        let mut book = ExitBook::default();
-        book.listening(ms(-1_000_000), Some(EngineStart { pid: 7, at: ms(-9_000_000) }));
-        book
-    }
-
-    fn hear(book: &mut ExitBook, id: &str, kin: Option<&str>, events: &[(i64, HeardKind)]) {
-        for (at, what) in events {
-            book.heard(&Heard { at: ms(*at), id: id.into(), kin: kin.map(Into::into), what: *what });
-        }
-    }
-
-    fn seen(id: &str, finished: i64) -> Seen<'_> {
-        Seen {
-            id,
-            kin: Some("shop r1".into()),
-            finished_at: Some(ms(finished)),
-            code: 1,
-            oom: false,
-            goes_on: true,
-            restarts: 1,
-            restarts_always: true,
-            failed_start: false,
-        }
-    }
-
-    fn causes(book: &ExitBook, id: &str) -> Vec<ExitCause> {
-        book.exits(id).iter().map(|e| e.cause).collect()
-    }
-
-    const OURS: Option<&str> = Some("shop r1");
-
-    #[test]
-    fn a_process_that_ends_unasked_ends_by_itself() {
-        let mut book = book();
-        hear(&mut book, "a", OURS, &[(0, Start), (5_000, Die(1)), (5_100, Start), (6_000, Die(0))]);
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself, ExitCause::Itself]);
-        assert_eq!(book.exits("a")[0].code, 1);
-    }
-
-    #[test]
-    fn docker_kill_stop_and_rm_are_somebodys() {
-        for events in [&[(10, Kill(9)), (20, Die(137))][..], &[(10, Kill(15)), (9_000, Kill(9)), (9_100, Die(137))]] {
-            let mut book = book();
-            hear(&mut book, "a", OURS, events);
-            assert_eq!(causes(&book, "a"), [ExitCause::Somebody]);
-        }
-    }
-
-    #[test]
-    fn a_reload_signal_long_before_a_crash_asked_for_nothing() {
-        let mut book = book();
-        hear(&mut book, "a", OURS, &[(0, Kill(1)), (60_000, Die(139))]);
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself]);
-    }
-
-    #[test]
-    fn what_we_stop_is_ours_until_it_starts_again() {
-        let mut book = book();
-        book.we_stop("a", ms(0));
-        hear(&mut book, "a", OURS, &[(5, Kill(15)), (900, Die(0)), (2_000, Start), (8_000, Die(3))]);
-        assert_eq!(causes(&book, "a"), [ExitCause::Us, ExitCause::Itself]);
-    }
-
-    #[test]
-    fn a_neighbours_death_within_two_seconds_excuses_and_one_of_the_same_revision_does_not() {
-        let mut book = book();
-        hear(&mut book, "a", OURS, &[(10_000, Die(1))]);
-        hear(&mut book, "sibling", OURS, &[(10_500, Die(1))]);
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself]);
-        hear(&mut book, "database", None, &[(11_500, Die(137))]);
-        assert_eq!(causes(&book, "a"), [ExitCause::Neighbour], "known only afterwards");
-        hear(&mut book, "late", Some("shop r2"), &[(15_000, Die(1))]);
-        assert_eq!(causes(&book, "late"), [ExitCause::Itself]);
-    }
-
-    #[test]
-    fn a_neighbour_that_finished_was_stopped_or_always_crashes_excuses_nothing() {
-        let mut book = book();
-        hear(&mut book, "cron", None, &[(10_000, Die(0))]);
-        hear(&mut book, "stopped", None, &[(9_900, Kill(15)), (10_000, Die(143))]);
-        hear(&mut book, "loop", None, &[(1_000, Die(1)), (4_000, Die(1)), (7_000, Die(1)), (10_000, Die(1))]);
-        hear(&mut book, "a", OURS, &[(10_000, Die(1))]);
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself]);
-    }
-
-    #[test]
-    fn an_out_of_memory_kill_is_its_own_doing() {
-        let mut book = book();
-        hear(&mut book, "a", OURS, &[(0, Oom), (300, Die(137))]);
-        hear(&mut book, "database", None, &[(400, Die(137))]);
-        assert!(book.exits("a")[0].oom);
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself]);
-    }
-
-    #[test]
-    fn an_engine_that_comes_back_as_another_process_ended_them() {
-        let mut book = book();
-        hear(&mut book, "a", OURS, &[(0, Kill(15)), (3_000, Die(0))]);
-        book.deaf(ms(9_000));
-        assert_eq!(causes(&book, "a"), [ExitCause::Engine], "the engine is away, right after it stopped them");
-        book.listening(ms(14_000), Some(EngineStart { pid: 99, at: ms(12_000) }));
-        assert_eq!(causes(&book, "a"), [ExitCause::Engine]);
-        book.seen(&seen("b", 12_500));
-        assert_eq!(causes(&book, "b"), [ExitCause::Engine]);
-    }
-
-    #[test]
-    fn a_hiccup_of_our_own_connection_excuses_nothing() {
-        let mut book = book();
-        book.deaf(ms(0));
-        book.listening(ms(2_000), Some(EngineStart { pid: 7, at: ms(-9_000_000) }));
-        book.seen(&seen("a", 1_000));
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself]);
-    }
-
-    #[test]
-    fn an_exit_that_inspection_and_event_both_tell_of_is_one() {
-        let mut book = book();
-        book.seen(&seen("a", 1_000));
-        assert_eq!(causes(&book, "a"), [ExitCause::Itself]);
-        hear(&mut book, "a", OURS, &[(990, Kill(9)), (1_030, Die(137))]);
-        book.seen(&seen("a", 1_000));
-        assert_eq!(causes(&book, "a"), [ExitCause::Somebody]);
-        hear(&mut book, "a", OURS, &[(1_200, Start), (1_400, Die(1))]);
-        assert_eq!(book.exits("a").len(), 2);
-    }
-
-    #[test]
-    fn before_we_listened_dockers_state_is_the_witness() {
-        let mut book = ExitBook::default();
-        book.seen(&Seen { goes_on: false, ..seen("stopped by hand", 0) });
-        book.seen(&Seen { goes_on: false, restarts_always: false, ..seen("kept by us", 0) });
-        book.seen(&Seen { restarts: 4, ..seen("crashed", 0) });
-        book.seen(&Seen { restarts: 0, ..seen("started again by hand", 0) });
-        let all = ["stopped by hand", "kept by us", "crashed", "started again by hand"].map(|id| causes(&book, id));
-        assert_eq!(all.concat(), [ExitCause::Somebody, ExitCause::Us, ExitCause::Itself, ExitCause::Us]);
-    }
-
-    #[test]
-    fn the_book_is_bounded_and_forgets_what_is_removed() {
-        let mut book = book();
-        for n in 0..100 {
-            hear(&mut book, "a", OURS, &[(n * 10_000, Die(1)), (n * 10_000 + 10, Start)]);
-        }
-        assert_eq!(book.exits("a").len(), KEPT);
-        assert!(book.deaths.len() <= DEATHS);
-        hear(&mut book, "a", OURS, &[(2_000_000, Destroy)]);
-        assert!(book.exits("a").is_empty());
-        book.seen(&seen("b", 0));
-        book.retain(|id| id != "b");
-        assert!(book.exits("b").is_empty());
-    }
-}
+#[path = "exits_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::subnet::Subnet;
@@ -137,6 +137,13 @@ pub(super) fn engine_start(socket: &Path) -> Option<EngineStart> {
 pub(super) struct EngineStart {
     pub(super) pid: i64,
     pub(super) at: Timestamp,
+}
+
+impl EngineStart {
+    /// The moment is reckoned from the boot's, which moves a little with the clock.
+    pub(super) fn is_same_life(self, other: Self) -> bool {
+        self.pid == other.pid && self.at.duration_since(other.at).abs() <= SignedDuration::from_secs(2)
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ impl Inner {
     pub(super) async fn observe(self: &Arc<Self>) -> Result<Observation> {
         let at = Timestamp::now();
         let list = self.list(labels::filter(&self.options.instance)).await?;
+        self.book().answered(Timestamp::now(), self.engine_start());
         let looks = stream::iter(list).map(|(identity, summary)| async move {
             let look = self.look(&summary).await?;
             Ok::<_, crate::EngineError>(look.map(|look| (identity, look)))

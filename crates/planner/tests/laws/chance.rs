@@ -67,6 +67,10 @@ pub(crate) enum Event {
     Unreadable,
     Silent(bool),
     Engine(bool),
+    /// It goes away and takes all containers along; so many requests fail while it does.
+    EngineStops(u64),
+    /// It takes its time to answer.
+    Asking(bool),
     Journal(bool),
     Gateway {
         refuses: bool,
@@ -128,7 +132,12 @@ fn event(dice: &mut Dice) -> Event {
         21 => Event::Gone { confirmed: dice.roll(3) == 0 },
         22 => dice.pick(&[Event::Unreadable, Event::Late, Event::LoweredOffline]),
         23 => Event::Silent(dice.roll(3) == 0),
-        24 => Event::Engine(dice.roll(3) > 0),
+        24 => match dice.roll(6) {
+            0 => Event::EngineStops(dice.pick(&[0, 3, 60])),
+            1 => Event::Asking(dice.roll(2) == 0),
+            2 => Event::Engine(false),
+            _ => Event::Engine(true),
+        },
         25 => Event::Journal(dice.roll(3) > 0),
         26 => Event::Gateway { refuses: dice.roll(4) == 0, delay: dice.roll(3) },
         27 => Event::OldWorkers(dice.pick(&[0, 0, 3, 9])),
@@ -248,7 +257,16 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
         Event::Gone { confirmed } => sim.world.desired = Desired::Gone { since: sim.now, confirmed: *confirmed },
         Event::Unreadable => sim.world.desired = Desired::Unknown,
         Event::Silent(silent) => sim.users.silent = silent.then(|| (sim.now, "unreadable".to_owned())),
-        Event::Engine(answers) => sim.world.engine.unreachable = (!answers).then(|| "gone".to_owned()),
+        Event::Engine(answers) => {
+            sim.world.engine.unreachable = (!answers).then(|| "gone".to_owned());
+            sim.world.engine.asking = false;
+        }
+        Event::EngineStops(errors) => {
+            sim.world.engine.unreachable = Some("gone".to_owned());
+            sim.users.extra(*errors, *errors);
+            sim.docker.end_with_engine(sim.now);
+        }
+        Event::Asking(asking) => sim.world.engine.asking = *asking,
         Event::Journal(writable) => sim.world.journal_trouble = (!writable).then(|| "no space left".to_owned()),
         Event::Gateway { refuses, delay } => {
             sim.nginx.problem = refuses.then(|| "refused".to_owned());
@@ -309,7 +327,7 @@ pub(crate) fn heal(sim: &mut Sim) {
     sim.docker.refused.clear();
     sim.docker.unseen.clear();
     sim.users.silent = None;
-    sim.world.engine.unreachable = None;
+    (sim.world.engine.unreachable, sim.world.engine.asking) = (None, false);
     sim.world.journal_trouble = None;
     (sim.world.slots.may_move, sim.world.slots.may_start) = (true, true);
     (sim.nginx.problem, sim.nginx.delay, sim.nginx.old_workers) = (None, Duration::ZERO, 0);

@@ -185,6 +185,12 @@ impl Docker {
         }
     }
 
+    /// The engine takes every container along.
+    pub fn end_with_engine(&mut self, now: Timestamp) {
+        let running = self.sets.iter_mut().flat_map(|s| &mut s.replicas).filter(|r| r.state == RunState::Running);
+        running.for_each(|r| end(r, Exit { at: now, code: 0, oom: false, cause: ExitCause::Engine }));
+    }
+
     pub fn pause(&mut self, set: &SetId, ordinal: u32) {
         let replicas = self.sets.iter_mut().filter(|s| &s.id == set).flat_map(|s| &mut s.replicas);
         replicas.filter(|r| r.ordinal == ordinal).for_each(|r| r.state = RunState::Paused);

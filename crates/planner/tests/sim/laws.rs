@@ -8,6 +8,7 @@ use canaryd_planner::*;
 use canaryd_rollout::{OnInconclusive, RevisionId, SetId, Weight};
 use jiff::Timestamp;
 
+use super::blame::Blame;
 use super::docker::Docker;
 use super::observed::Observed;
 
@@ -32,6 +33,7 @@ pub struct Laws {
     daring: bool,
     /// How long each stage's weight was live.
     observed: Observed,
+    blame: Blame,
     /// A replica of the canary's app ended with weight on it: none of it comes back before its set is healthy.
     fallen: Option<SetId>,
 }
@@ -63,6 +65,7 @@ impl Laws {
         self.production_drains_before_it_stops(plan, world);
         self.evidence_comes_before_promotion(before, world, plan);
         self.observed.heed(before, world, plan, now);
+        self.blame.heed(before, world, plan);
         without_a_journal_only_lowerings_run(before, world, plan);
         plan.memory.phase_name().clone_into(&mut self.phase);
     }
@@ -163,8 +166,10 @@ impl Laws {
                     .running
                     .iter()
                     .any(|o| !known.is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o && up(r))));
-                let production = plan.memory.production_revision();
-                let bad = self.condemned.contains(&goal.revision) && production.as_ref() != Some(&goal.revision);
+                // what was production is kept warm, whatever became of an undo that was to go there
+                let previous = plan.report.as_ref().and_then(|r| r.previous.as_ref()).map(|p| p.revision.clone());
+                let needed = [plan.memory.production_revision(), previous];
+                let bad = self.condemned.contains(&goal.revision) && !needed.contains(&Some(goal.revision.clone()));
                 assert!(!(new && bad), "law 9: {} is started again without a reason", goal.revision);
             }
         }

@@ -9,6 +9,7 @@
     reason = "a test"
 )]
 
+pub mod blame;
 pub mod docker;
 pub mod gateway;
 pub mod laws;

@@ -47,6 +47,12 @@ pub(crate) fn obey(sim: &mut Sim, line: &str) -> Vec<String> {
 /// Faults of what is around the rollout.
 fn around(sim: &mut Sim, words: &[&str]) {
     match words {
+        ["engine", "stops", "with", "all", "containers"] => {
+            sim.world.engine.unreachable = Some("connection refused".to_owned());
+            sim.docker.end_with_engine(sim.now);
+        }
+        ["engine", "is", "being", "asked"] => sim.world.engine.asking = true,
+        ["engine", "has", "answered"] => sim.world.engine.asking = false,
         ["engine", "gone"] => sim.world.engine.unreachable = Some("connection refused".to_owned()),
         ["host", "refuses", version, "because", why @ ..] => refuse(sim, version, Fault::Host, why),
         ["engine", "fails", version, "because", why @ ..] => refuse(sim, version, Fault::Passing, why),

@@ -18,7 +18,9 @@ impl Gateway {
         let Some(live) = &mut self.live else { return false };
         let Ok(link) = link(&self.dir, &self.secrets, None) else { return false };
         let Some(current) = link.current() else { return false };
+        // A swap of our own whose signal failed is tried again by whoever wants it.
         let is_news = current.is_twin()
+            && !link.was_lowered_by_daemon()
             && current.original().to_string() == live.generation
             && live.intent.traffic.canary() > Weight::ZERO;
         if is_news {

@@ -69,6 +69,22 @@ async fn a_gateway_that_is_down_is_lowered_by_what_it_will_start_on() {
     assert_eq!(*lock(&site.engine.nginx.hups), 0, "there is nobody to signal");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lowering_whose_signal_cannot_be_sent_is_nobody_else_s_and_is_tried_again() {
+    let site = Site::new().await;
+    let cell = prepared(&site, &intent(1, quarter())).await;
+    let mut gateway_at_work = Gateway::open(&site.house, &cell).await.unwrap();
+    let ops_port = Some(site.engine.nginx.start(gateway_at_work.dir.clone()).await);
+    lock(&site.engine.gateways).push(canaryd_engine::ObservedGateway { ops_port, ..gateway("shop") });
+    site.look().await;
+    lock(&site.engine.nginx.next).extend([Hup::Refused, Hup::Refused]);
+    for _ in 0..3 {
+        gateway_at_work.turn(Wanted::Serve(intent(2, Weight::ZERO))).await;
+        assert!(!cell.gateway.view().lowered_offline, "canaryd did it itself");
+    }
+    assert_eq!(gateway_at_work.live.as_ref().map(|live| live.intent.seq), Some(2));
+}
+
 /// v2 is to get a quarter; the gateway runs, and does with the signals what `next` says.
 async fn failed_raise(next: [Hup; 2]) -> (Site, Gateway) {
     let site = Site::new().await;
