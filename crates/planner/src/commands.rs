@@ -197,11 +197,11 @@ impl Turn<'_> {
         let last = stage == self.last_stage();
         let below = self.granted() < self.stage_weight(stage);
         let push = match (last, below) {
-            (true, _) => Push::Finish { reason: "advanced by a person".to_owned() },
-            (false, true) => Push::Stage { stage },
+            (true, false) => Push::Finish { reason: "advanced by a person".to_owned() },
+            (true | false, true) => Push::Stage { stage },
             (false, false) => Push::Stage { stage: stage + 1 },
         };
-        let goal = if last {
+        let goal = if last && !below {
             "production".to_owned()
         } else {
             format!("{} %", self.stage_weight(stage + usize::from(!below)))

@@ -32,6 +32,8 @@ impl Dice {
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Wait(u64),
+    /// Likewise, a plan every other second: the most that a plan counts at once.
+    LongWait(u64),
     Apply(u64),
     Say(Verb),
     Exit {
@@ -95,6 +97,11 @@ pub(crate) enum Conduct {
 
 /// v1 is in production; short stages, two replicas and a worker.
 pub(crate) fn newborn() -> Sim {
+    thread_local!(static NEWBORN: Sim = install());
+    NEWBORN.with(Sim::clone)
+}
+
+fn install() -> Sim {
     let mut sim = Sim::installed(|m| {
         m.app.replicas = 2;
         m.workers = vec![component("mail", 2)];
@@ -219,6 +226,7 @@ fn edit(dice: &mut Dice) -> Event {
 pub(crate) fn befall(sim: &mut Sim, event: &Event) {
     match event {
         Event::Wait(seconds) => sim.advance(*seconds),
+        Event::LongWait(seconds) => (0..seconds / 2).for_each(|_| sim.step(Duration::from_secs(2))),
         Event::Apply(n) => sim.apply(&format!("v{n}")),
         Event::Say(verb) => drop(sim.say(verb.clone())),
         Event::Exit { canary, cause, oom } => {

@@ -20,6 +20,7 @@ fn event(dice: &mut Dice) -> Event {
         5 => Event::Silent(dice.roll(2) == 0),
         6 => Event::Kill(usize::try_from(dice.roll(4)).unwrap()),
         7 => Event::Say(dice.pick(&[Verb::Resume, Verb::Pause])),
-        _ => Event::Wait(1 + dice.roll(30)),
+        8 => Event::Wait(1 + dice.roll(4)),
+        _ => Event::LongWait(2 + dice.roll(30)),
     }
 }

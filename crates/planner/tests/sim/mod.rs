@@ -208,7 +208,11 @@ impl Sim {
 
     /// One second.
     pub fn tick(&mut self) {
-        self.now += Duration::from_secs(1);
+        self.step(Duration::from_secs(1));
+    }
+
+    pub fn step(&mut self, time: Duration) {
+        self.now += time;
         self.turn();
     }
 

@@ -33,20 +33,22 @@ impl Observed {
         if self.is_live(before, world) {
             self.live += since.min(STRIDE);
         }
-        self.listen(before, plan);
+        let given_back = self.listen(before, plan);
         if world.journal_trouble.is_some() {
             return; // what such a plan reports is not remembered
         }
         let stage = plan.report.as_ref().and_then(|r| Some((r.stage?, r.stages.get(r.stage?)?.clone())));
         let told = |kind: &str| plan.events.iter().any(|e| e.kind == kind);
+        // not when the host has mended what it refused: then it goes on where it was
+        let anew = plan.events.iter().any(|e| e.kind == "recovered" && e.message.contains("begins again from zero"));
         let index = |stage: &Option<(usize, StageView)>| stage.as_ref().map(|(index, _)| *index);
         let promoting = self.stage.is_some() && stage.is_none() && plan.memory.phase_name() == "promoting";
         let further = index(&stage) > index(&self.stage) && self.stage.is_some();
         let blamed = plan.events.iter().any(|e| e.kind == "reverted" && e.message.contains("has seen"));
-        if (promoting || further || blamed) && !told("stages-changed") {
+        if (promoting || further || blamed) && !given_back && !told("stages-changed") {
             self.it_was_live_long_enough(plan);
         }
-        if index(&stage) != index(&self.stage) || told("stage-entered") || told("recovered") {
+        if index(&stage) != index(&self.stage) || told("stage-entered") || anew || given_back {
             self.live = Duration::ZERO;
         }
         self.step &= !told("stage-entered");
@@ -66,14 +68,17 @@ impl Observed {
         live.intent.traffic.canary() == stage.weight && here
     }
 
-    fn listen(&mut self, before: &Memory, plan: &Plan) {
+    /// What people say; whether the weight was given back: then a stage begins anew, at whatever weight that is.
+    fn listen(&mut self, before: &Memory, plan: &Plan) -> bool {
+        let mut given_back = false;
         for answer in plan.answers.iter().filter(|a| a.accepted) {
             match before.inbox.iter().find(|c| c.id == answer.id).map(|c| &c.verb) {
                 Some(Verb::Advance) => self.step = true,
                 Some(Verb::Promote { .. }) => self.finish = true,
-                Some(Verb::Resume) => self.step |= self.by_hand,
+                Some(Verb::Resume) if self.by_hand => given_back = true,
                 Some(
                     Verb::Pause
+                    | Verb::Resume
                     | Verb::Abort
                     | Verb::Undo
                     | Verb::Rollback
@@ -85,6 +90,7 @@ impl Observed {
                 | None => {}
             }
         }
+        given_back
     }
 
     fn it_was_live_long_enough(&self, plan: &Plan) {
