@@ -356,8 +356,7 @@ fn a_gateway_that_refuses_for_long_promotes_nobody_and_blames_nobody() {
 /// Law 7 likewise, when people take the weight and give it back while the host refuses things and canaryd is killed.
 #[test]
 fn a_weight_that_was_in_a_person_s_hand_shortens_no_stage() {
-    let most = std::env::var("SEEDS").map_or(1_000, |n| n.parse().unwrap());
-    for_each("law 7", (1..=most).map(|seed| (seed, hands::history(seed))), it_comes_to_rest);
+    for_each("law 7", (1..=1_000).map(|seed| (seed, hands::history(seed))), it_comes_to_rest);
 }
 
 /// Law 9: what the host refuses is tried for a while, and then not before somebody says so.
