@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use canaryd_e2e::{Bench, inspect};
 use canaryd_engine::{DockerEngine, DockerOptions, Engine, Signal};
 use canaryd_gateway::container::test_argv;
-use canaryd_link::Master;
+use canaryd_link::{Master, TestError};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -35,11 +35,11 @@ impl Master for ByEngine {
     async fn reopen(&self) -> Result<(), String> {
         self.engine.signal(&self.id, self.pid, Signal::Usr1).await.map_err(|e| e.to_string())
     }
-    async fn test(&self, conf: &str) -> Result<(), String> {
+    async fn test(&self, conf: &str) -> Result<(), TestError> {
         match self.engine.exec(&self.id, &test_argv(conf), Duration::from_secs(10)).await {
             Ok(result) if result.code == 0 => Ok(()),
-            Ok(result) => Err(result.output),
-            Err(error) => Err(error.to_string()),
+            Ok(result) => Err(TestError::Refused(result.output)),
+            Err(error) => Err(TestError::Untested(error.to_string())),
         }
     }
     async fn old_workers(&self) -> Result<u32, String> {

@@ -202,10 +202,7 @@ async fn a_bad_snippet_is_refused_the_last_good_generation_goes_on_and_status_sa
     let within = Duration::from_secs(5);
     host.until_within(within, "gate-snip", what, told).await;
     let (code, out, _) = host.cli(&["status"]).await;
-    assert!(
-        code == 0 && out.contains("gateway: NGINX refuses generation") && out.contains("unknown directive"),
-        "{out}"
-    );
+    assert!(code == 0 && out.contains("gateway: NGINX refuses \"no_such_directive on;\": unknown directive"), "{out}");
     assert_eq!(get(22_320, "/").await.header("X-Mine"), "one", "the last good one serves on");
     host.write("snip.yaml", &with("add_header X-Mine two;"));
     let deadline = std::time::Instant::now() + Duration::from_secs(10);

@@ -6,6 +6,7 @@ mod changes;
 mod house;
 mod lanes;
 mod passing;
+mod refused;
 mod rotation;
 mod servers;
 mod through;

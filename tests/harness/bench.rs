@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use canaryd_gateway::container::{CONF_DIR, LOG_DIR, STOP_SIGNAL, TMPFS, UNPRIVILEGED, argv, test_argv};
 use canaryd_gateway::{Endpoint, GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
-use canaryd_link::{Link, LinkError, Live, Master, Ops, Owner};
+use canaryd_link::{Link, LinkError, Live, Master, Ops, Owner, TestError};
 use canaryd_rollout::{Expose, Gateway, Limits, Listen, SetId, Snippets, Weight};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -263,11 +263,11 @@ impl Master for ByHand {
     async fn reopen(&self) -> Result<(), String> {
         by_hand(&["kill", "-s", "USR1", &self.0]).await.map(drop)
     }
-    async fn test(&self, conf: &str) -> Result<(), String> {
+    async fn test(&self, conf: &str) -> Result<(), TestError> {
         let command = test_argv(conf);
         let mut args = vec!["exec", self.0.as_str()];
         args.extend(command.iter().map(String::as_str));
-        by_hand(&args).await.map(drop)
+        by_hand(&args).await.map(drop).map_err(TestError::Refused)
     }
     async fn old_workers(&self) -> Result<u32, String> {
         let top = by_hand(&["top", &self.0]).await?;

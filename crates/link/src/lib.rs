@@ -9,5 +9,5 @@ mod ops;
 mod shelf;
 
 pub use link::{Link, LinkError, Live, OnDisk, Owner};
-pub use master::Master;
+pub use master::{Master, TestError};
 pub use ops::{Ops, OpsError, RELAY_HEADER, StubStatus};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use canaryd_gateway::container::CONF_DIR;
 use canaryd_gateway::{GenerationId, Rendered};
 
-use crate::master::Master;
+use crate::master::{Master, TestError};
 use crate::ops::Ops;
 use crate::shelf::{Shelf, make_dir};
 
@@ -156,8 +156,10 @@ impl Link {
         if let Some(master) = test {
             let test = async |one: &Rendered| {
                 let conf = format!("{CONF_DIR}/generations/{}/nginx.conf", one.generation);
-                let refused = |output| LinkError::Refused { generation: one.generation, output };
-                master.test(&conf).await.map_err(refused)
+                master.test(&conf).await.map_err(|error| match error {
+                    TestError::Refused(output) => LinkError::Refused { generation: one.generation, output },
+                    TestError::Untested(reason) => LinkError::Master { what: "test", reason },
+                })
             };
             tokio::try_join!(test(rendered), test(twin))?;
         }

@@ -42,19 +42,22 @@ impl Turn<'_> {
     fn tell_gateway_trouble(&mut self) {
         let (now, trouble) = (self.now, self.memory.gateway_trouble.clone());
         let lasts = |t: &GatewayTrouble| !t.told && now.duration_since(t.since) >= LASTING;
-        match (&self.world.gateway.problem, trouble) {
+        let refused = self.refused_settings();
+        let problem = self.world.gateway.problem.as_ref().map(|problem| format!("{problem}; it is tried again"));
+        match (refused.or(problem), trouble) {
             (Some(_), None) => self.memory.gateway_trouble = Some(GatewayTrouble { since: now, told: false }),
             (Some(problem), Some(trouble)) if lasts(&trouble) => {
                 self.memory.gateway_trouble = Some(GatewayTrouble { told: true, ..trouble });
-                self.tell(Severity::Warning, "gateway", format!("not as asked: {problem}; it is tried again"));
+                self.tell(Severity::Warning, "gateway", format!("not as asked: {problem}"));
             }
-            (None, Some(trouble)) => {
+            // Right after a start nothing is known yet.
+            (None, Some(trouble)) if self.asked_is_live() => {
                 self.memory.gateway_trouble = None;
                 if trouble.told {
                     self.tell(Severity::Info, "gateway", "as asked again".to_owned());
                 }
             }
-            (Some(_), Some(_)) | (None, None) => {}
+            (Some(_) | None, Some(_)) | (None, None) => {}
         }
     }
 
@@ -105,7 +108,8 @@ impl Turn<'_> {
     fn heed_stage(&mut self) -> Option<Did> {
         let stage = self.stage()?;
         self.heed_return(stage);
-        let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers();
+        let refused = self.world.gateway.refused.is_some() && self.granted() < Weight::FULL;
+        let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers() || refused;
         if held || self.trial()?.push.is_some() || self.trial()?.refusal.is_some() {
             return None;
         }

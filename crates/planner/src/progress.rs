@@ -142,7 +142,7 @@ impl Turn<'_> {
             self.memory.phase = Phase::Promoting { swapped: false };
             return Some(Did::Move);
         }
-        if self.gateway_is_busy() {
+        if self.waits_for_settings() || self.gateway_is_busy() {
             return Some(Did::Wait);
         }
         self.renew_evidence();
@@ -210,6 +210,7 @@ impl Turn<'_> {
         if !forced {
             ready &= target == stage || self.has_observed(stage);
             ready &= self.has_leave(weight);
+            ready &= !self.waits_for_settings();
         }
         if !ready || !self.can_raise(weight) {
             return Some(Did::Wait);
@@ -253,6 +254,22 @@ impl Turn<'_> {
         capacity && !self.gateway_is_busy()
     }
 
+    /// A version gets no more requests by itself while NGINX refuses what came with it: it may need just that. What its
+    /// users get, every way back and a person's word go on with the settings before.
+    fn waits_for_settings(&mut self) -> bool {
+        if let Some(why) = self.refused_settings() {
+            self.waiting.push(Waiting::Settings { why });
+            return true;
+        }
+        self.world.gateway.untried
+    }
+
+    /// What NGINX refuses, and what follows.
+    pub(crate) fn refused_settings(&self) -> Option<String> {
+        let refused = self.world.gateway.refused.as_ref()?;
+        Some(format!("{refused}; the gateway goes on with the settings before; mend spec.gateway of the manifest"))
+    }
+
     /// A pause, an unwell production, a dead engine or one that cannot do what is asked: no progress, all safety.
     pub(crate) fn holds_progress(&mut self) -> bool {
         if let Some(pause) = self.that_it_is_paused() {
@@ -276,7 +293,8 @@ impl Turn<'_> {
         let pushed = self.trial()?.push.clone();
         let finish = matches!(pushed, Some(Push::Finish { .. }));
         if self.granted() < Weight::FULL {
-            let ready = pushed.is_some() || (!self.holds_progress() && self.has_leave(Weight::FULL));
+            let free = !self.holds_progress() && self.has_leave(Weight::FULL);
+            let ready = pushed.is_some() || (free && !self.waits_for_settings());
             if !ready || !self.can_raise(Weight::FULL) {
                 return Some(Did::Wait);
             }

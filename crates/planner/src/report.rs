@@ -176,6 +176,11 @@ pub enum Waiting {
         /// Why not, if known.
         problem: Option<String>,
     },
+    /// A manifest with gateway settings that NGINX takes.
+    Settings {
+        /// What it refuses.
+        why: String,
+    },
     /// Observed time of the stage.
     Time {
         /// Seconds to go.

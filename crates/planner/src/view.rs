@@ -76,6 +76,8 @@ impl Turn<'_> {
         if let Some(problem) = self.world.gateway.problem.as_ref().filter(|_| !said) {
             notes.push(format!("gateway: {problem}"));
         }
+        let said = self.waiting.iter().any(|w| matches!(w, Waiting::Settings { .. }));
+        notes.extend(self.refused_settings().filter(|_| !said).map(|why| format!("gateway: {why}")));
         if self.memory.orphaned {
             let name = self.memory.name().map(ToString::to_string).unwrap_or_default();
             notes.push(format!("orphaned: its manifest is gone; canaryd delete {name} stops it"));
@@ -322,7 +324,7 @@ impl Turn<'_> {
 
     fn next_need(&self) -> Option<String> {
         self.waiting.iter().find_map(|w| match w {
-            Waiting::Resume { why, verb: _ } => Some(format!("It waits: {why}.")),
+            Waiting::Resume { why, .. } | Waiting::Settings { why } => Some(format!("It waits: {why}.")),
             Waiting::Manual { why } => Some(format!("The weight is set by hand: {why}.")),
             Waiting::Evidence { why } => Some(format!("Nothing can be said now: {why}.")),
             Waiting::Environment { why } => Some(format!("It waits for its environment: {why}.")),

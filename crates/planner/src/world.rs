@@ -161,6 +161,11 @@ pub struct GatewayView {
     pub unexplained: bool,
     /// Why the newest intent is not live: refused generation, port taken, no image … One sentence.
     pub problem: Option<String>,
+    /// Why NGINX refuses what the newest manifest chooses for it. It goes on with what was accepted last. A clause with its
+    /// subject.
+    pub refused: Option<String>,
+    /// NGINX was not asked yet about what the newest manifest chooses.
+    pub untried: bool,
     /// Why users cannot reach anything through it: it is paused, gone, or answers no question. A clause with its subject.
     pub silent: Option<String>,
 }

@@ -91,6 +91,10 @@ pub(crate) fn held(report: &Report) -> Option<Held> {
             why: "its manifest is gone, as others are".to_owned(),
             go_on: format!("bring the file back, or canaryd delete {name}"),
         }),
+        Waiting::Settings { why } => Some(Held {
+            why: why.clone(),
+            go_on: format!("canaryd plan FILE, which shows it; or canaryd advance {name}, with the settings before"),
+        }),
         Waiting::Deletion { .. }
         | Waiting::ImagePull { .. }
         | Waiting::Healthy { .. }
@@ -132,6 +136,7 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             Some(problem) => format!("the gateway, which is not as asked yet: {problem}"),
             None => "the gateway to prove the new split".to_owned(),
         },
+        Waiting::Settings { why } => format!("settings that NGINX takes: {why}"),
         Waiting::Time { seconds } => format!("{} more at this weight", about(*seconds)),
         Waiting::Samples { check, have, need, eta } => samples(check, *have, *need, *eta),
         Waiting::Evidence { why } => format!("numbers: {why}; without them it gets no more traffic"),

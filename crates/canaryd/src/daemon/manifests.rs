@@ -169,6 +169,9 @@ pub(super) fn port_conflict(
     let held = known.map(listens).unwrap_or_default();
     let mut fresh = rollout.gateway.listens();
     fresh.retain(|listen| !held.contains(listen));
+    if fresh.is_empty() {
+        return None;
+    }
     house.cells().iter().filter(|other| other.name != rollout.name).find_map(|other| {
         let listen = contested(&fresh, &listens(other))?;
         let mut problem = draft.port_taken(rollout, listen, &other.name, "");

@@ -24,7 +24,7 @@ pub(crate) fn world_of(house: &House, cell: &Arc<Cell>, memory: &Memory, slots: 
     World {
         desired: desired_of(cell, memory),
         sets: sets_of(cell, reachable, &revisions, &containers),
-        gateway: gateway_of(cell, seen.observation.as_deref()),
+        gateway: gateway_of(cell, seen.observation.as_deref(), house.config.dry_run),
         evidence: super::evidence::view(cell),
         slots,
         shelf: cell.shelf.view(),
@@ -47,13 +47,16 @@ fn engine_trouble(seen: &super::observer::Seen) -> Option<String> {
 }
 
 /// A gateway that cannot be looked into serves on, and that is said.
-fn gateway_of(cell: &Cell, observation: Option<&Observation>) -> GatewayView {
+fn gateway_of(cell: &Cell, observation: Option<&Observation>, is_dry: bool) -> GatewayView {
     let mut view = cell.gateway.view();
     let mine = observation.and_then(|o| o.of(&cell.name).1.first());
     if let Some((name, unseen)) = mine.and_then(|g| Some((&g.name, g.unseen.as_ref()?))) {
         view.problem.get_or_insert(format!("{}; it serves on", in_words(name, unseen)));
     }
     let stands = observation.filter(|_| view.live.is_some()).and_then(|_| standstill(&cell.name, mine));
+    if let Some(rollout) = lock(&cell.wish).rollout.clone().filter(|_| !is_dry) {
+        (view.refused, view.untried) = cell.gateway.word_on(&rollout);
+    }
     view.silent = stands.or_else(|| super::evidence::deaf_gateway(cell));
     view
 }

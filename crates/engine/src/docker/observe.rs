@@ -1,7 +1,7 @@
 //! One look at everything of this instance: one list, and an inspection of each container that may have changed. What one
 //! container does not answer is no reason to know nothing of the others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -38,13 +38,13 @@ impl Inner {
         });
         let looked: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
         let mut observation = Observation { at, containers: Vec::new(), gateways: Vec::new() };
-        let mut ids = Vec::new();
+        let mut ids = HashSet::new();
         for look in looked {
             let Some((identity, look)) = look? else { continue };
-            ids.push(look.found.id.clone().unwrap_or_default());
+            ids.insert(look.found.id.clone().unwrap_or_default());
             self.enter(&mut observation, identity, look);
         }
-        self.book().retain(|id| ids.iter().any(|i| i == id));
+        self.book().retain(|id| ids.contains(id));
         self.cache().retain(|id, _| ids.contains(id));
         observation.containers.sort_by(|a, b| (&a.rollout, &a.set, a.ordinal).cmp(&(&b.rollout, &b.set, b.ordinal)));
         observation.gateways.sort_by(|a, b| a.rollout.cmp(&b.rollout));

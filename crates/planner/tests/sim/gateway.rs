@@ -100,6 +100,7 @@ impl Nginx {
             unexplained: self.unexplained,
             problem: self.problem.clone(),
             silent: self.silent.clone(),
+            ..GatewayView::default()
         }
     }
 }

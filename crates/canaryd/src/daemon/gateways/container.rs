@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use canaryd_engine::{Bind, Engine, GatewayPlan, PublishedPort, Signal};
 use canaryd_gateway::container::{CONF_DIR, LOG_DIR, Ports, argv, test_argv};
 use canaryd_gateway::{NginxVersion, Settings};
-use canaryd_link::Master;
+use canaryd_link::{Master, TestError};
 use jiff::Timestamp;
 
 /// The container as it runs now.
@@ -34,12 +34,14 @@ impl Master for EngineMaster {
     async fn reopen(&self) -> Result<(), String> {
         self.signal(Signal::Usr1).await
     }
-    async fn test(&self, conf: &str) -> Result<(), String> {
+    async fn test(&self, conf: &str) -> Result<(), TestError> {
         let tested = self.engine.exec(&self.running.id, &test_argv(conf), Duration::from_secs(10)).await;
         match tested {
             Ok(result) if result.code == 0 => Ok(()),
-            Ok(result) => Err(result.output),
-            Err(error) => Err(error.to_string()),
+            // NGINX's word for a configuration that it refuses; everything else kept it from reading it.
+            Ok(result) if result.code == 1 => Err(TestError::Refused(result.output)),
+            Ok(result) => Err(TestError::Untested(format!("exit code {}: {}", result.code, result.output.trim()))),
+            Err(error) => Err(TestError::Untested(error.to_string())),
         }
     }
     async fn old_workers(&self) -> Result<u32, String> {

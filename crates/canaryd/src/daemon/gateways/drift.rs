@@ -4,6 +4,7 @@ use canaryd_gateway::Intent;
 use canaryd_rollout::{Gateway as Spec, Rollout};
 
 use super::container::plan_of;
+use super::settings::Choices;
 use super::turn::Gateway;
 use crate::daemon::bells::lock;
 
@@ -34,7 +35,8 @@ impl Gateway {
     async fn differences(&self, rollout: &Rollout, wanted: &Intent) -> canaryd_engine::Result<Vec<String>> {
         let Spec { image, .. } = &rollout.gateway;
         let found = self.house.engine.image(image).await?;
-        let plan = plan_of(&self.settings(rollout, wanted), &self.dir, found.map_or_else(|| image.clone(), |i| i.id));
+        let settings = self.settings(&Choices::of(rollout), wanted);
+        let plan = plan_of(&settings, &self.dir, found.map_or_else(|| image.clone(), |i| i.id));
         Ok(self.house.engine.ensure_gateway(&plan).await?.drift)
     }
 }

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
+use canaryd_link::LinkError;
 use canaryd_planner::Live;
-use canaryd_rollout::{Rollout, Weight};
+use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
 use super::disk::{conf_of, intent_of, keep_intent, sweep_intents};
+use super::settings::{Choices, Standing, in_words};
 use super::turn::Gateway;
+use crate::daemon::bells::lock;
 
 /// Generations that stay on disk.
 const GENERATIONS: usize = 20;
@@ -21,15 +25,15 @@ const GENERATIONS: usize = 20;
 const OLD_WORKERS_ACCEPT: Duration = Duration::from_millis(150);
 
 impl Gateway {
-    pub(super) fn settings(&self, rollout: &Rollout, intent: &Intent) -> Settings {
+    pub(super) fn settings(&self, choices: &Choices, intent: &Intent) -> Settings {
         Settings {
             rollout: self.cell.name.clone(),
-            spec: rollout.gateway.clone(),
-            app_port: rollout.app.port.unwrap_or(80),
-            mode: rollout.analysis.mode.clone(),
+            spec: choices.spec.clone(),
+            app_port: choices.app_port,
+            mode: choices.mode.clone(),
             versions: self.versions(intent),
             ops_token: self.secrets.ops_token.clone(),
-            force_token: rollout.gateway.force.as_ref().map(|_| self.secrets.force_token.clone()),
+            force_token: choices.spec.force.as_ref().map(|_| self.secrets.force_token.clone()),
             client_salt: self.secrets.client_salt.clone(),
             nginx: self.nginx.unwrap_or(NginxVersion::new(0, 0, 0)),
             relay_subnet: self.relay_subnet(),
@@ -61,8 +65,41 @@ impl Gateway {
         }
     }
 
-    pub(super) async fn make_live(&mut self, rollout: &Rollout, wanted: &Intent) -> Result<()> {
-        let settings = self.settings(rollout, wanted);
+    /// Makes an intent live: by the newest choices, or by those that NGINX accepted last while it refuses them.
+    pub(super) async fn make_live(&mut self, newest: &Choices, wanted: &Intent) -> Result<()> {
+        let choices = lock(&self.cell.gateway.standing).choose(newest);
+        let Err(error) = self.make_live_by(&choices, wanted).await else {
+            self.note_standing(|standing, dir| standing.accept(dir, &choices));
+            return Ok(());
+        };
+        let why = error.downcast_ref().and_then(|error| self.refusal(error)).filter(|_| choices == *newest);
+        let accepted = lock(&self.cell.gateway.standing).other_than(newest);
+        let (Some(why), Some(accepted)) = (why, accepted) else { return Err(error) };
+        self.note_standing(|standing, dir| standing.refuse(dir, newest, why));
+        self.make_live_by(&accepted, wanted).await
+    }
+
+    /// Why NGINX does not take a configuration, where it is the configuration's fault.
+    fn refusal(&self, error: &LinkError) -> Option<String> {
+        let (generation, output) = match error {
+            LinkError::Refused { generation, output } => (*generation, output),
+            LinkError::NotLive { generation, emerg: Some(emerg), put_back: true, .. } => (*generation, emerg),
+            LinkError::NotLive { .. } | LinkError::File { .. } | LinkError::Master { .. } | LinkError::NoTwin => {
+                return None;
+            }
+        };
+        Some(in_words(output, &conf_of(&self.dir, generation).unwrap_or_default()))
+    }
+
+    /// The planner hears of it when NGINX's word is another one than before.
+    fn note_standing(&self, note: impl FnOnce(&mut Standing, &Path) -> bool) {
+        if note(&mut lock(&self.cell.gateway.standing), &self.dir) {
+            self.cell.bell.ring();
+        }
+    }
+
+    async fn make_live_by(&mut self, choices: &Choices, wanted: &Intent) -> Result<()> {
+        let settings = self.settings(choices, wanted);
         if let Some(live) = &self.live
             && same_wish(&live.intent, wanted)
             && self.is_rendered_from(&settings, live)
@@ -83,7 +120,7 @@ impl Gateway {
         }
         self.lowered_offline = false;
         let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
-        let snippets = &rollout.gateway.snippets;
+        let snippets = &choices.spec.snippets;
         let test = raises || snippets.http.is_some() || snippets.server.is_some() || snippets.location.is_some();
         let generation = self.next_generation();
         let (whole, lowered) = (render(&settings, wanted, generation)?, twin(&settings, wanted, generation)?);

@@ -9,6 +9,7 @@ mod generation;
 mod lowering;
 mod route;
 mod running;
+mod settings;
 mod turn;
 #[cfg(test)]
 mod turn_tests;
@@ -21,7 +22,7 @@ use canaryd_gateway::Intent;
 use canaryd_link::Ops;
 use canaryd_planner::GatewayView;
 use canaryd_probe::Reach;
-use canaryd_rollout::Weight;
+use canaryd_rollout::{Rollout, Weight};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ use crate::cli::ReachChoice;
 
 use attempts::{Facts, Known, news, same_problem};
 pub(crate) use disk::{all_intents, force_token, intent_of, is_of, last_epoch, live_intent, ops_token};
+use settings::{Choices, Standing};
 use turn::Gateway;
 
 /// What a rollout says to its gateway and hears from it.
@@ -39,6 +41,8 @@ pub(crate) struct GatewayPort {
     wanted: watch::Sender<Wanted>,
     view: watch::Sender<GatewayView>,
     ops: Mutex<Option<Ops>>,
+    /// What NGINX said to what the manifest chose.
+    standing: Mutex<Standing>,
     /// How many generations this run has made, whatever became of the gateway in between.
     generations: AtomicU64,
     /// Cancelled when the loop is over: it acts no more.
@@ -67,6 +71,7 @@ impl Default for GatewayPort {
             wanted: watch::Sender::new(Wanted::Nothing),
             view: watch::Sender::new(GatewayView::default()),
             ops: Mutex::new(None),
+            standing: Mutex::default(),
             generations: AtomicU64::new(0),
             over: CancellationToken::new(),
             bell: Bell::default(),
@@ -111,6 +116,12 @@ impl GatewayPort {
     /// What is proven now.
     pub(crate) fn view(&self) -> GatewayView {
         self.view.borrow().clone()
+    }
+    /// Why NGINX refuses what this manifest chooses, and whether it was not asked yet.
+    pub(crate) fn word_on(&self, rollout: &Rollout) -> (Option<String>, bool) {
+        let (choices, standing) = (Choices::of(rollout), lock(&self.standing));
+        let refused = standing.why_refused(&choices).map(|why| format!("NGINX refuses {why}"));
+        (refused, !standing.knows(&choices))
     }
     /// Wakes when the view changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<GatewayView> {

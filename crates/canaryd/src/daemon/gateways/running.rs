@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::container::{EngineMaster, Running, owner, plan_of};
 use super::disk::{Secrets, intent_of, keep_intent};
 use super::lowering::lowered;
+use super::settings::Choices;
 use super::turn::Gateway;
 use crate::daemon::bells::lock;
 
@@ -90,7 +91,7 @@ impl Gateway {
         if link.current().is_none() {
             let intent = Intent { seq: wanted.seq, traffic: Traffic::Nobody, lanes: BTreeMap::new() };
             let generation = self.next_generation();
-            let settings = self.settings(rollout, &intent);
+            let settings = self.settings(&Choices::of(rollout), &intent);
             let (whole, lowered) = (render(&settings, &intent, generation)?, twin(&settings, &intent, generation)?);
             link.prepare(&whole, &lowered, None).await?;
             keep_intent(&self.dir, generation, &intent)?;
@@ -98,7 +99,7 @@ impl Gateway {
             self.live = None;
         }
         let image = self.image(&rollout.gateway.image).await?;
-        let plan = plan_of(&self.settings(rollout, wanted), &self.dir, image);
+        let plan = plan_of(&self.settings(&Choices::of(rollout), wanted), &self.dir, image);
         let made = self.house.engine.ensure_gateway(&plan).await?;
         self.house.observer.look(self.house.engine.as_ref()).await;
         let ops_port = made.ops_port.context("the gateway published no ops port")?;
@@ -107,13 +108,14 @@ impl Gateway {
         self.confirm().await
     }
 
-    async fn adopt(&mut self, running: Running) {
+    pub(super) async fn adopt(&mut self, running: Running) {
         if self.running.as_ref() == Some(&running) {
             return;
         }
         let ops = SocketAddr::from(([127, 0, 0, 1], running.ops_port));
         *lock(&self.cell.gateway.ops) = Some(Ops::new(ops, self.secrets.ops_token.clone()));
         self.running = Some(running);
+        lock(&self.cell.gateway.standing).try_again();
         if let Ok((_, master)) = self.link_and_master() {
             self.nginx = master.version().await;
         }
@@ -123,6 +125,7 @@ impl Gateway {
     pub(super) async fn confirm(&mut self) -> Result<()> {
         let (link, master) = self.link_and_master()?;
         let proven = link.confirm(&master).await?;
+        self.attempt = None;
         if let Some(mut intent) = intent_of(&self.dir, proven.generation) {
             if proven.generation.is_twin() {
                 intent.traffic = lowered(intent.traffic);

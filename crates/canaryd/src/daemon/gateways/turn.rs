@@ -19,6 +19,7 @@ use super::disk::{Secrets, intent_of, secrets};
 use super::lowering::{is_against, lowered};
 use super::route::find_route;
 use super::running::link;
+use super::settings::{Choices, Standing};
 use super::{QUIET, SOON, Wanted};
 use crate::daemon::bells::lock;
 use crate::daemon::house::{Cell, House};
@@ -65,6 +66,7 @@ impl Gateway {
         let owner = Some(house.config.instance.as_str()).filter(|_| !house.config.dry_run);
         let secrets = secrets(&dir, owner)?;
         let link = link(&dir, &secrets, None)?;
+        *lock(&cell.gateway.standing) = Standing::read(&dir);
         let (asked, over, without_canary, on_its_way) = {
             let memory = cell.memory.lock().await;
             let over = memory.is_without_gateway();
@@ -143,7 +145,12 @@ impl Gateway {
             tracing::warn!(rollout = %self.cell.name, problem, "the gateway is not as asked yet");
         }
         self.publish();
-        if self.problem.is_some() || self.old_workers > 0 || self.held.is_some() { SOON } else { QUIET }
+        if self.problem.is_some() || self.old_workers > 0 || self.held.is_some() {
+            return SOON;
+        }
+        let newest = lock(&self.cell.wish).rollout.as_deref().map(Choices::of);
+        let again = newest.and_then(|newest| lock(&self.cell.gateway.standing).next_try(&newest));
+        again.map_or(QUIET, |wait| wait.clamp(SOON, QUIET))
     }
 
     /// A dry run: tells what is live, and where the ops port is, and touches nothing.
@@ -162,8 +169,8 @@ impl Gateway {
             lowered_offline: self.lowered_offline,
             unexplained: self.unexplained,
             problem: self.problem.clone(),
-            // The world builder asks evidence and engine.
-            silent: None,
+            // The world builder asks evidence, engine and manifest.
+            ..GatewayView::default()
         });
     }
 
@@ -183,10 +190,11 @@ impl Gateway {
         self.lowered_offline &= wanted.traffic.canary() > Weight::ZERO;
         self.unexplained &= wanted.traffic.canary() > Weight::ZERO;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
+        let choices = Choices::of(&rollout);
         let ensured = self.ensure_container(&rollout, wanted).await;
-        find_route(&self.house, &rollout, Ports::of(&self.settings(&rollout, wanted)).ops).await;
+        find_route(&self.house, &rollout, Ports::of(&self.settings(&choices, wanted)).ops).await;
         ensured?;
-        self.make_live(&rollout, wanted).await?;
+        self.make_live(&choices, wanted).await?;
         self.count_old_workers().await;
         self.rotate().await;
         self.compare(&rollout, wanted).await;
@@ -207,13 +215,15 @@ impl Gateway {
         self.held.is_some()
     }
 
-    /// Finds out what is live after a turn that was cut short.
+    /// Finds out what is live after a turn that was cut short. Of a gateway that does not run, its next start tells.
     async fn settle_attempt(&mut self) -> Result<()> {
-        if self.attempt.is_some() {
-            self.confirm().await?;
-            self.attempt = None;
+        match self.observed() {
+            Some(seen) if self.attempt.is_some() => {
+                self.adopt(seen).await;
+                self.confirm().await
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     /// Tells the rollout at once, before slower work of the same turn.

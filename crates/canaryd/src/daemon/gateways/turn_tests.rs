@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::disk::keep_intent;
 use super::lowering::is_against;
 use super::running::link;
+use super::settings::Choices;
 use super::turn::Gateway;
 use super::{Stand, Wanted};
 use crate::daemon::bells::lock;
@@ -39,7 +40,7 @@ async fn prepared(site: &Site, live: &Intent) -> Arc<Cell> {
     let rollout = rollout("v1", "", "");
     lock(&cell.wish).rollout = Some(Arc::new(rollout.clone()));
     let gateway = Gateway::open(&site.house, &cell).await.unwrap();
-    let settings = gateway.settings(&rollout, live);
+    let settings = gateway.settings(&Choices::of(&rollout), live);
     let generation = GenerationId::new(site.house.config.epoch, 1_000);
     let (whole, lowered) = (render(&settings, live, generation).unwrap(), twin(&settings, live, generation).unwrap());
     let link = link(&gateway.dir, &gateway.secrets, None).unwrap();
@@ -111,6 +112,19 @@ async fn a_raise_that_failed_and_was_not_put_back_is_lowered_as_if_it_were_live(
     assert_eq!(loaded.get(1), Some(&twin), "the first thing that NGINX took over is the prepared twin: {loaded:?}");
     assert_eq!(gateway.attempt, None);
     assert_eq!(gateway.live.as_ref().map(|live| live.intent.seq), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_went_in_the_middle_of_a_raise_is_made_anew() {
+    let (site, mut gateway) = failed_raise([Hup::Ignored, Hup::Refused]).await;
+    lock(&site.engine.gateways).clear();
+    site.look().await;
+    gateway.turn(Wanted::Serve(intent(3, quarter()))).await;
+    let problem = gateway.problem.expect("this engine makes none");
+    assert!(
+        problem.starts_with("the gateway's image"),
+        "it came to its making, and not to signal what is gone: {problem}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
