@@ -5,7 +5,7 @@ use canaryd_rollout::Weight;
 use crate::action::{Action, Answer, Command, Verb};
 use crate::memory::{Manual, Pause};
 use crate::phase::Phase;
-use crate::release::Release;
+use crate::release::{Blocked, Release};
 use crate::report::{Outcome, Severity};
 use crate::trial::{Kind, Push};
 use crate::turn::{Did, Turn};
@@ -283,18 +283,38 @@ impl Turn<'_> {
                 None => Ok(format!("nothing is on trial; {serves}")),
             };
         }
-        if self.is_reverting() {
-            return Ok(format!("{} is being taken off already; {serves}", self.version()));
-        }
-        let version = self.version();
-        let runs = self.trial().is_some_and(|t| !t.crews.is_empty());
         let reason = command
             .comment
             .clone()
             .map_or_else(|| format!("by {}", command.actor), |c| format!("by {}: {c}", command.actor));
+        if self.is_reverting() {
+            let so = if self.take_retry_back(&reason) { ", and is not tried again" } else { "" };
+            return Ok(format!("{} is being taken off already{so}; {serves}", self.version()));
+        }
+        let version = self.version();
+        let runs = self.trial().is_some_and(|t| !t.crews.is_empty());
         *did = Some(self.take_off(Outcome::Aborted, &reason, None, Some(command.actor.clone())));
         let what = if runs { "goes to 0 % now and is stopped when drained" } else { "is not started" };
         Ok(format!("{version} {what}; {serves}"))
+    }
+
+    /// The last word counts: what was to be tried again when it is off is not.
+    fn take_retry_back(&mut self, reason: &str) -> bool {
+        let asked = |turn: &Self, release: &Release| {
+            turn.manifest().is_some_and(|manifest| release.is_asked_by(manifest) && !turn.is_blocked(manifest))
+        };
+        let release =
+            self.trial().filter(|t| matches!(t.kind, Kind::Install | Kind::Canary)).map(|t| t.release.clone());
+        let Some(release) = release.filter(|release| asked(self, release)) else { return false };
+        self.block(Blocked {
+            version: release.version,
+            revision: release.revision,
+            provisional: release.provisional,
+            outcome: Outcome::Aborted,
+            why: reason.to_owned(),
+            at: self.now,
+        });
+        true
     }
 
     fn undo(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {

@@ -285,7 +285,7 @@ impl Turn<'_> {
         let by = pause.by.as_deref().unwrap_or("canaryd");
         let why = format!("paused by {by} since {}: {}", crate::crash::clock(pause.at), pause.why);
         let verb = if pause.by.is_none() { self.way_on() } else { "resume" }.to_owned();
-        Some(Waiting::Resume { why, verb })
+        Some(Waiting::Resume { why, verb, by_itself: pause.lacks.is_some() })
     }
 
     fn progress_soaking(&mut self) -> Option<Did> {

@@ -226,6 +226,9 @@ pub enum Waiting {
         /// The command that goes on: `resume` or `advance`.
         #[serde(default = "resume")]
         verb: String,
+        /// It also goes on by itself, when what is missing has come.
+        #[serde(default)]
+        by_itself: bool,
     },
     /// A person set the weight.
     Manual {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::crew::{Crew, Member, count};
 use crate::report::{Severity, UndoView};
 use crate::turn::{Turn, is_healthy, is_presumed_healthy, is_running, occupies, why_not_healthy};
-use crate::world::{Health, Recent, Replica, RunState};
+use crate::world::{ExitCause, Health, Recent, Replica, RunState};
 
 /// What lasts this long is told; what comes and goes is in the report only.
 const LASTING: SignedDuration = SignedDuration::from_secs(10);
@@ -143,7 +143,7 @@ impl Turn<'_> {
         let is = if ill == 1 { "is" } else { "are" };
         let what =
             format!("{version} is in production, but {ill} of {} containers of {part}it {is} ill{why}", crew.size());
-        let rest = if name == &app { "the others take the requests" } else { "it has no traffic of users" };
+        let rest = if name == &app { "the others take the requests" } else { "users send it nothing" };
         let way_on = format!("{rest}; {}", self.commands(false));
         Some(Illness { grade: Grade::Some, what, way_on })
     }
@@ -154,15 +154,18 @@ impl Turn<'_> {
         count(crew.running().filter(well).count())
     }
 
-    /// It was healthy and is not any more, or it had its time to become so. What still starts is not ill.
+    /// It was healthy and is not any more, or it had its time to become so. What still starts is not ill, nor is what canaryd
+    /// stopped itself and is about to start again.
     fn is_ill(&self, crew: &Crew, ordinal: u32, member: &Member) -> bool {
         let Some(replica) = self.replica(&crew.set, ordinal) else { return false };
+        let begins = member.proven.is_none() || member.proven != replica.started_at;
         let starts = match replica.state {
             RunState::Created => true,
-            RunState::Running => matches!(replica.health, Health::Starting { .. }),
-            RunState::Paused | RunState::Restarting | RunState::Exited => false,
+            RunState::Running => matches!(replica.health, Health::Starting { .. }) && begins,
+            RunState::Exited => replica.exits.last().is_some_and(|exit| exit.cause == ExitCause::Us),
+            RunState::Paused | RunState::Restarting => false,
         };
-        !is_well(member, replica) && (member.ready || !starts)
+        !is_well(member, replica) && !starts
     }
 
     fn why_ill(&self, crew: &Crew, ordinal: u32) -> Option<String> {

@@ -58,10 +58,11 @@ impl Asked {
         }
     }
 
-    /// What is waited for stands still, and only a person can make it go on.
+    /// What is waited for stands still, and only a person can make it go on: whoever waits is not called for a pause that ends
+    /// by itself.
     pub(crate) fn held(&self, report: &Report) -> Option<Failure> {
         let canary = report.canary.as_ref().filter(|c| self.version.as_ref().is_none_or(|v| v == &c.version))?;
-        let (name, version, held) = (&report.name, &canary.version, words::held(report)?);
+        let (name, version, held) = (&report.name, &canary.version, words::held(report).filter(|held| held.alone)?);
         let message = format!("{version} of {name} is not decided; it waits for a person: {}", held.why);
         let again = format!("canaryd wait {name} --version {version}");
         Some(
@@ -87,6 +88,22 @@ impl Asked {
                     .then(|| Failure::usage(message).hint("mend it: the daemon takes it over by itself then"))
             }
         }
+    }
+
+    /// Time is over: what is known of it by then.
+    pub(crate) fn how_it_stands(&self, failure: Failure, seen: Option<&Report>) -> Failure {
+        let Some(report) = seen.filter(|_| failure.exit == Exit::Undecided && failure.hint.is_none()) else {
+            return failure;
+        };
+        let (name, sentence) = (&report.name, &report.sentence);
+        let unasked = self.version.as_ref().filter(|version| {
+            let is = |v: &VersionView| &v.version == *version;
+            !moves(report) && !report.production.as_ref().is_some_and(is)
+        });
+        failure.hint(match unasked {
+            Some(version) => format!("{version} is not asked for: canaryd set {name} {version} does that. {sentence}"),
+            None => format!("now: {sentence}"),
+        })
     }
 
     /// What became of the version that was waited for, where the report speaks of a later one.

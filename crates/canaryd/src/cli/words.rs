@@ -70,30 +70,37 @@ pub(crate) fn moves(report: &Report) -> bool {
     !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown")
 }
 
-/// Why only a person can make it go on, and how.
+/// Why a person may make it go on, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     /// Why it stands.
     pub(crate) why: String,
     /// The one command that goes on.
     pub(crate) go_on: String,
+    /// Nobody else does: what is missing does not come by itself.
+    pub(crate) alone: bool,
 }
 
-/// Whether only a person can make it go on.
+/// Whether a person can make it go on, who was called for it.
 pub(crate) fn held(report: &Report) -> Option<Held> {
     let name = &report.name;
     report.waiting.iter().find_map(|w| match w {
-        Waiting::Resume { why, verb } => Some(Held { why: why.clone(), go_on: format!("canaryd {verb} {name}") }),
+        Waiting::Resume { why, verb, by_itself } => {
+            Some(Held { why: why.clone(), go_on: format!("canaryd {verb} {name}"), alone: !by_itself })
+        }
         Waiting::Manual { why } => {
-            Some(Held { why: format!("its weight is set by hand: {why}"), go_on: format!("canaryd resume {name}") })
+            let why = format!("its weight is set by hand: {why}");
+            Some(Held { why, go_on: format!("canaryd resume {name}"), alone: true })
         }
         Waiting::Deletion { seconds: 0, .. } => Some(Held {
             why: "its manifest is gone, as others are".to_owned(),
             go_on: format!("bring the file back, or canaryd delete {name}"),
+            alone: true,
         }),
         Waiting::Settings { why } => Some(Held {
             why: why.clone(),
-            go_on: format!("canaryd plan FILE, which shows it; or canaryd advance {name}, with the settings before"),
+            go_on: format!("mend the manifest, or canaryd advance {name} with the settings before"),
+            alone: true,
         }),
         Waiting::Deletion { .. }
         | Waiting::ImagePull { .. }
@@ -143,6 +150,9 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
         Waiting::Environment { why } => {
             format!("what is around it to recover: {why}; {} is not blamed for it", canary_version(report))
         }
+        Waiting::Drain { workers: 0, seconds } => {
+            format!("requests under way to finish, at most {}", about(*seconds))
+        }
         Waiting::Drain { workers, seconds } => {
             format!("{} to finish, at most {}", several(u64::from(*workers), "old NGINX worker"), about(*seconds))
         }
@@ -151,7 +161,7 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             let names: Vec<String> = ahead.iter().map(ToString::to_string).collect();
             format!("its turn; ahead of it: {}", and(&names))
         }
-        Waiting::Resume { why, verb } => format!("canaryd {verb} {name} ({why})"),
+        Waiting::Resume { why, verb, .. } => format!("canaryd {verb} {name} ({why})"),
         Waiting::Manual { why } => format!("canaryd resume {name}, which gives the weight back ({why})"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
         Waiting::Trouble { why } => why.clone(),
@@ -192,8 +202,8 @@ mod tests {
         assert_eq!(held(&report), None);
         let why = "no numbers".to_owned();
         report.waiting.push(Waiting::Time { seconds: 3 });
-        report.waiting.push(Waiting::Resume { why: why.clone(), verb: "advance".to_owned() });
-        assert_eq!(held(&report), Some(Held { why, go_on: "canaryd advance shop".to_owned() }));
+        report.waiting.push(Waiting::Resume { why: why.clone(), verb: "advance".to_owned(), by_itself: false });
+        assert_eq!(held(&report), Some(Held { why, go_on: "canaryd advance shop".to_owned(), alone: true }));
         report.waiting = vec![Waiting::Manual { why: "20 % by mina".to_owned() }];
         let by_hand = held(&report).unwrap();
         assert_eq!((by_hand.go_on.as_str(), by_hand.why.contains("mina")), ("canaryd resume shop", true));

@@ -24,6 +24,8 @@ pub struct Nginx {
     pub unexplained: bool,
     /// It answers nobody.
     pub silent: Option<String>,
+    /// What of the newest manifest it refuses.
+    pub refused: Option<String>,
     /// What is live is the twin of this intent.
     twin_of: Option<u64>,
 }
@@ -100,6 +102,7 @@ impl Nginx {
             unexplained: self.unexplained,
             problem: self.problem.clone(),
             silent: self.silent.clone(),
+            refused: self.refused.clone(),
             ..GatewayView::default()
         }
     }

@@ -142,7 +142,7 @@ fn waits(waiting: &Waiting) -> String {
         Waiting::Slot { ahead } => {
             format!("the turn of {}", ahead.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
         }
-        Waiting::Resume { why, verb } => format!("{verb}: {why}"),
+        Waiting::Resume { why, verb, .. } => format!("{verb}: {why}"),
         Waiting::Manual { why } => format!("control: {why}"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of}"),
         Waiting::Trouble { why } => format!("trouble: {why}"),

@@ -72,6 +72,8 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["evidence", "silent"] => sim.users.silent = Some((sim.now, "the access log cannot be read".to_owned())),
         ["evidence", "back"] => sim.users.silent = None,
         ["gateway", "refuses"] => sim.nginx.problem = Some("nginx -t refused it".to_owned()),
+        ["gateway", "takes", "settings"] => sim.nginx.refused = None,
+        ["gateway", "refuses", "settings"] => sim.nginx.refused = Some("NGINX refuses \"x on;\"".to_owned()),
         ["gateway", "works"] => sim.nginx.problem = None,
         ["nobody", "is", "paused"] => sim.docker.unpause(),
         ["gateway", "hangs"] => sim.nginx.silent = Some("its gateway does not answer".to_owned()),

@@ -111,7 +111,7 @@ pub(crate) const HEALTH: Shape = Shape {
             "startup",
             Kind::Duration,
             "60s",
-            "Longest time from start to the first success; a container that needs longer has failed.",
+            "From start to the first success; one that needs longer counts as unhealthy, and `deadlines.start` begins.",
         )
         .default("60s"),
     ]],

@@ -144,7 +144,7 @@ pub(crate) const DEADLINES: Shape = Shape {
             "start",
             Kind::Duration,
             "5m",
-            "From the start of the containers to all of them healthy, beyond health.startup.",
+            "How much longer than `health.startup` a version may take until all its containers are healthy; then it is taken off.",
         )
         .default("5m"),
     ]],

@@ -137,6 +137,9 @@ async fn why_not(args: &SetArgs, common: &Common) -> Option<String> {
 
 /// `canaryd set`.
 pub(crate) async fn set(args: SetArgs, common: &Common) -> Result<Exit, Failure> {
+    if args.until.timeout.is_some() && !args.wait {
+        return Err(Failure::usage("--timeout is for --wait: without it nothing is waited for").hint("add --wait"));
+    }
     let places = match &args.file {
         Some(file) => vec![file.clone()],
         None if !args.watch.is_empty() => args.watch.clone(),

@@ -27,7 +27,8 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
     let mut ear = Ear::open(common, &args.name, args.until.timeout).await?;
     let mut seen: Option<Box<Report>> = None;
     loop {
-        match thinking_it_over(&mut ear, &asked, seen.as_deref()).await? {
+        let heard = thinking_it_over(&mut ear, &asked, seen.as_deref()).await;
+        match heard.map_err(|failure| asked.how_it_stands(failure, seen.as_deref()))? {
             Heard::Note(note) => talk(&format!("{}: {note}\n", args.name)),
             Heard::Said(Followed::Event { .. }) => {}
             Heard::Said(Followed::End { why, .. }) => return Err(gone(&why)),

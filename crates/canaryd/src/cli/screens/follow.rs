@@ -1,6 +1,6 @@
 //! One rollout with everything about it: the sentence, the stages, the checks, what it waits for, what can be done.
 
-use canaryd_planner::{Report, StageState, StageView, UndoView};
+use canaryd_planner::{Outcome, Report, StageState, StageView, UndoView};
 
 use super::check;
 use crate::cli::style::{Sign, Style, pad, tame, wrap};
@@ -47,7 +47,11 @@ fn stage_lines(report: &Report, stage: &StageView, width: usize, style: Style) -
         StageState::Ahead => (Sign::Ahead, format!("later: {whole}")),
         StageState::Passed => (Sign::Done, format!("passed: {requests} in {observed}")),
         StageState::Skipped => (Sign::Skipped, "skipped".to_owned()),
-        StageState::Failed => (Sign::Wrong, format!("failed after {observed} with {requests}")),
+        StageState::Failed => {
+            let reverted = report.outcome.as_ref().is_some_and(|end| end.outcome == Outcome::Reverted);
+            let (sign, what) = if reverted { (Sign::Wrong, "failed") } else { (Sign::Skipped, "left") };
+            (sign, format!("{what} after {observed} with {requests}"))
+        }
         StageState::Current => {
             let share = stage.observed.as_secs_f64() / stage.observe.as_secs_f64().max(0.001);
             (Sign::Now, format!("now: {requests}, {observed} of {whole} {}", Style::bar(share, 20)))
