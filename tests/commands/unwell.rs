@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use canaryd_e2e::{Host, Manifest, demo_image, docker, inspect};
-use canaryd_planner::Report;
+use canaryd_e2e::{Host, Manifest, Scene, demo_image, docker, inspect};
+use canaryd_planner::{Outcome, Report};
 
 use super::yes;
 
@@ -54,4 +54,20 @@ async fn a_paused_production_a_paused_gateway_and_a_lost_network_are_the_first_w
     docker(&["network", "disconnect", &network, &container]);
     let cut_off = |r: &Report| r.sentence.contains("is not on canaryd's network") && r.unwell.is_some();
     host.until(NAME, "a production that is cut off is said", cut_off).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_version_on_trial_that_somebody_pauses_is_off_at_once_not_blamed_and_told_with_what_to_do() {
+    let mut scene = Scene::begin("paused-canary", |m| m.stages(&[(25.0, 6), (100.0, 1)]).longest_stage(300)).await;
+    scene.release("v2", &[]);
+    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let canary = scene.canaries().remove(0);
+    docker(&["pause", &canary]);
+    let says = |r: &Report| r.live_weight.basis_points() == 0 && r.sentence.contains("docker unpause");
+    scene.until("it is off, and why", says).await;
+    let off = |r: &Report| r.live_weight.basis_points() == 0 && r.phase == "observing";
+    scene.stays(Duration::from_secs(8), "off, and not blamed", off).await;
+    docker(&["unpause", &canary]);
+    scene.until_told("recovered", 1).await;
+    scene.host.expect_outcome(&scene.name, "v2", Outcome::Promoted).await;
 }

@@ -48,6 +48,7 @@ impl Turn<'_> {
             }
         }
         self.heed_vanished();
+        self.heed_paused();
         self.heed_hold(is_held).or_else(|| self.heed_illness())
     }
 
@@ -126,7 +127,7 @@ impl Turn<'_> {
         self.hold(crash);
     }
 
-    fn hold(&mut self, crash: Crash) {
+    pub(crate) fn hold(&mut self, crash: Crash) {
         let version = self.version();
         let Some(trial) = &mut self.memory.trial else { return };
         if crash.held && !trial.is_canary() {

@@ -19,6 +19,7 @@ pub(crate) struct Crew {
 
 /// One replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold or not, each for itself")]
 pub(crate) struct Member {
     pub(crate) wish: Wish,
     /// Its container was seen.
@@ -38,6 +39,9 @@ pub(crate) struct Member {
     /// In production: it has ended, and the history has that.
     #[serde(default)]
     pub(crate) down: bool,
+    /// On trial: somebody has paused it, and the history has that.
+    #[serde(default)]
+    pub(crate) paused: bool,
 }
 
 /// What is wanted of one replica.
@@ -69,6 +73,7 @@ impl Crew {
             exits: 0,
             quiet: None,
             down: false,
+            paused: false,
         };
         self.members.insert(ordinal, member);
     }

@@ -17,6 +17,7 @@ mod lanes;
 mod manifest;
 mod memory;
 mod mishaps;
+mod paused;
 mod phase;
 mod plan;
 mod progress;

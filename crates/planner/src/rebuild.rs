@@ -372,6 +372,7 @@ impl<'a> Rebuilding<'a> {
                 exits: 0,
                 quiet: None,
                 down: false,
+                paused: false,
             }
         };
         let members = set.replicas.iter().map(|replica| (replica.ordinal, member(replica))).collect();

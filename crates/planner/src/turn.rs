@@ -340,7 +340,9 @@ pub(crate) fn why_not_healthy(replica: &Replica) -> Option<String> {
             Health::Unhealthy { why } => Some(why.clone()),
         },
         RunState::Created => Some("its container is not started yet".to_owned()),
-        RunState::Paused => Some("its container is paused".to_owned()),
+        RunState::Paused => {
+            Some(format!("its container is paused; docker unpause {} lets it go on", replica.container))
+        }
         RunState::Restarting => Some("its container restarts".to_owned()),
         RunState::Exited => Some("its container has ended".to_owned()),
     }

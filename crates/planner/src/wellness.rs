@@ -176,10 +176,9 @@ impl Turn<'_> {
             RunState::Running if replica.addr.is_none() => {
                 Some(format!("its container {} is not on canaryd's network", replica.container))
             }
-            RunState::Paused => {
-                Some(format!("its container is paused; docker unpause {} lets it go on", replica.container))
+            RunState::Running | RunState::Paused | RunState::Created | RunState::Restarting | RunState::Exited => {
+                why_not_healthy(replica)
             }
-            RunState::Running | RunState::Created | RunState::Restarting | RunState::Exited => why_not_healthy(replica),
         }
     }
 

@@ -66,7 +66,8 @@ impl Turn<'_> {
     /// Accumulates the time that some replica of the trial should be healthy and never was. Restarts do not reset it;
     /// while canaryd cannot ask a replica, nobody knows whether it is ready, and its time stands still.
     pub(crate) fn time_unready(&mut self) {
-        let cannot_tell = !self.engine_answers() || self.refused || self.cannot_ask();
+        let cannot_tell =
+            !self.engine_answers() || self.refused || self.cannot_ask() || self.trial_is_paused_by_somebody();
         let paused = self.memory.paused.is_some() || cannot_tell;
         let delta = self.delta;
         let Some(trial) = &mut self.memory.trial else { return };

@@ -47,6 +47,10 @@ pub(crate) enum Event {
     Ill {
         canary: bool,
     },
+    /// Somebody pauses a container of it.
+    Paused {
+        canary: bool,
+    },
     Well,
     /// A container of it cannot be inspected.
     Unseen {
@@ -190,6 +194,7 @@ fn happening(dice: &mut Dice) -> Event {
         }
         0..=2 => Event::Exit { canary, cause, oom: dice.roll(6) == 0 },
         3 if dice.roll(3) == 0 => Event::Unseen { canary },
+        3 if dice.roll(3) == 0 => Event::Paused { canary },
         3 => Event::Vanish { canary },
         4 => Event::Ill { canary },
         5 => dice.pick(&[Event::Errors(0, 500), Event::Errors(1, 5), Event::Errors(40, 60)]),
@@ -249,7 +254,13 @@ pub(crate) fn befall(sim: &mut Sim, event: &Event) {
                 sim.docker.unseen.insert(set);
             }
         }
+        Event::Paused { canary } => {
+            if let Some((set, ordinal)) = some_replica(sim, *canary) {
+                sim.docker.pause(&set, ordinal);
+            }
+        }
         Event::Well => {
+            sim.docker.unpause();
             sim.docker.ill.clear();
             sim.docker.unseen.clear();
         }
@@ -331,6 +342,7 @@ fn some_replica(sim: &Sim, canary: bool) -> Option<(SetId, u32)> {
 /// Everything around is well again.
 pub(crate) fn heal(sim: &mut Sim) {
     sim.docker.conduct.clear();
+    sim.docker.unpause();
     sim.docker.ill.clear();
     sim.docker.refused.clear();
     sim.docker.unseen.clear();

@@ -193,7 +193,9 @@ impl Docker {
 
     pub fn pause(&mut self, set: &SetId, ordinal: u32) {
         let replicas = self.sets.iter_mut().filter(|s| &s.id == set).flat_map(|s| &mut s.replicas);
-        replicas.filter(|r| r.ordinal == ordinal).for_each(|r| r.state = RunState::Paused);
+        replicas
+            .filter(|r| r.ordinal == ordinal && r.state == RunState::Running)
+            .for_each(|r| r.state = RunState::Paused);
     }
 
     pub fn unpause(&mut self) {
