@@ -50,10 +50,11 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     let trouble = commands.or_else(|| turn.heed_trouble());
     let crash = trouble.or_else(|| turn.heed_crash());
     let held = turn.give_way_while_held(crash);
-    let deadline = held.or_else(|| turn.heed_deadline());
-    let verdict = deadline.or_else(|| turn.heed_verdict());
+    // before a deadline, which may pause: what is proven bad is off in this very plan
+    let verdict = held.or_else(|| turn.heed_verdict());
     turn.note_failures();
-    let unexplained = verdict.or_else(|| turn.heed_unexplained());
+    let deadline = verdict.or_else(|| turn.heed_deadline());
+    let unexplained = deadline.or_else(|| turn.heed_unexplained());
     let manual = unexplained.or_else(|| turn.heed_manual_weight());
     let superseded = manual.or_else(|| turn.heed_superseded());
     let did = superseded.or_else(|| turn.progress());

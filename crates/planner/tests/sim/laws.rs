@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::blame::Blame;
 use super::docker::Docker;
+use super::lowering::Lowering;
 use super::observed::Observed;
 
 /// Beyond this a memory is not bounded any more.
@@ -34,6 +35,7 @@ pub struct Laws {
     /// How long each stage's weight was live.
     observed: Observed,
     blame: Blame,
+    lowering: Lowering,
     /// A replica of the canary's app ended with weight on it: none of it comes back before its set is healthy.
     fallen: Option<SetId>,
 }
@@ -66,6 +68,7 @@ impl Laws {
         self.evidence_comes_before_promotion(before, world, plan);
         self.observed.heed(before, world, plan, now);
         self.blame.heed(before, world, plan);
+        self.lowering.heed(before, world, plan);
         without_a_journal_only_lowerings_run(before, world, plan);
         plan.memory.phase_name().clone_into(&mut self.phase);
     }

@@ -13,6 +13,7 @@ pub mod blame;
 pub mod docker;
 pub mod gateway;
 pub mod laws;
+pub mod lowering;
 pub mod manifest;
 pub mod observed;
 pub mod told;
