@@ -111,11 +111,11 @@ impl Turn<'_> {
         self.memory.blocked.iter().find(|b| b.is_asked_by(manifest))
     }
 
-    /// What is on trial takes no stages: it is the version itself once more, or the one before.
+    /// What is on trial takes no stages: it is the first version, the version itself once more, or the one before.
     fn is_at_once(&self) -> bool {
         self.trial().is_some_and(|t| match t.kind {
-            Kind::Restart | Kind::Undo { .. } => true,
-            Kind::Install | Kind::Canary => false,
+            Kind::Install | Kind::Restart | Kind::Undo { .. } => true,
+            Kind::Canary => false,
         })
     }
 
