@@ -79,15 +79,13 @@ pub enum EngineError {
         why: String,
     },
     /// A container or network that is not ours has a name that we need.
-    #[error(
-        "{what} {name} exists and is not this canaryd's ({whose}): rename or remove it (`docker {what} rm {name}`)"
-    )]
+    #[error("{what} {name} exists and is not this canaryd's: {whose}")]
     NameTaken {
         /// `container` or `network`.
         what: &'static str,
         /// The name.
         name: String,
-        /// What is known of its owner.
+        /// What is known of its owner, and what to do.
         whose: String,
     },
     /// A network of the user's does not exist.

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::lex;
 use crate::render::RenderError;
+use canaryd_rollout::directives;
 
 /// Headers that the gateway itself sets or that frame a message: none of them can force a lane.
 const RESERVED: [&str; 12] = [
@@ -102,8 +102,22 @@ pub(crate) fn number(field: &str, n: u64, most: u64, allowed: &'static str) -> R
 /// A user's own directives: any, but whole ones.
 pub(crate) fn snippet(field: &str, text: Option<&str>) -> Result<String, RenderError> {
     let text = text.unwrap_or_default();
-    let legal = text.len() <= 65_536 && !text.contains('\0') && lex::is_closed(text);
+    let legal = text.len() <= 65_536 && !text.contains('\0') && directives::is_closed(text);
     check(field, "whole directives, each with its ; and with all its braces and quotes closed", legal)?;
     // A comment at the end must not swallow what follows.
     Ok(text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_snippet_may_not_set_is_what_the_template_sets() {
+        let template = include_str!("../../../nginx/gateway.conf");
+        let begins = |name: &&str| template.lines().any(|line| line.trim().trim_start_matches('{').starts_with(*name));
+        let lists = [directives::IN_HTTP.as_slice(), &directives::IN_SERVER, &directives::IN_LOCATION];
+        let strange: Vec<_> = lists.concat().into_iter().filter(|name| !begins(name)).collect();
+        assert_eq!(strange, Vec::<&str>::new());
+    }
 }

@@ -8,7 +8,6 @@ pub mod container;
 mod generation;
 mod judged;
 mod lanes;
-mod lex;
 mod nginx;
 mod people;
 mod render;

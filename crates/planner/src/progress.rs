@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use canaryd_rollout::Weight;
 
+use crate::memory::Lack;
 use crate::phase::{Phase, Watch};
 use crate::release::Release;
 use crate::report::{Severity, Waiting};
@@ -261,6 +262,9 @@ impl Turn<'_> {
             self.waiting.push(Waiting::Settings { why });
             return true;
         }
+        if self.world.gateway.untried {
+            self.waiting.push(Waiting::GatewayLive { problem: self.world.gateway.problem.clone() });
+        }
         self.world.gateway.untried
     }
 
@@ -285,7 +289,13 @@ impl Turn<'_> {
         let by = pause.by.as_deref().unwrap_or("canaryd");
         let why = format!("paused by {by} since {}: {}", crate::crash::clock(pause.at), pause.why);
         let verb = if pause.by.is_none() { self.way_on() } else { "resume" }.to_owned();
-        Some(Waiting::Resume { why, verb, by_itself: pause.lacks.is_some() })
+        let by_itself = match pause.lacks {
+            Some(Lack::Gateway) => true,
+            // Where nobody sends requests none will come.
+            Some(Lack::Evidence) => self.world.evidence.requests_per_second > 0.0,
+            None => false,
+        };
+        Some(Waiting::Resume { why, verb, by_itself })
     }
 
     fn progress_soaking(&mut self) -> Option<Did> {

@@ -7,6 +7,7 @@
 mod decode;
 mod diagnostic;
 mod diff;
+pub mod directives;
 mod draft;
 mod envfile;
 mod facts;

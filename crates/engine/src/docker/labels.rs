@@ -120,13 +120,16 @@ pub(super) fn filter_rollout(instance: &str, rollout: &RolloutName) -> HashMap<S
     HashMap::from([("label".to_owned(), vec![format!("{INSTANCE}={instance}"), format!("{ROLLOUT}={rollout}")])])
 }
 
-/// The other instance's name, or what else is known of a container or network that is not ours.
-pub(super) fn owner(labels: Option<&HashMap<String, String>>) -> String {
+/// Whose a container or network is that is not ours, as far as its labels tell, and how to go on.
+pub(super) fn owner(labels: Option<&HashMap<String, String>>, what: &str, name: &str) -> String {
     let text = |key: &str| labels.and_then(|l| l.get(key));
+    let free = format!("rename or remove it (`docker {what} rm {name}`)");
     match (text(INSTANCE), text("com.docker.compose.project")) {
-        (Some(instance), _) => format!("it belongs to the canaryd instance {instance}"),
-        (None, Some(project)) => format!("it belongs to the Compose project {project}"),
-        (None, None) => "it has no label of ours".to_owned(),
+        (Some(instance), _) => format!(
+            "it belongs to the canaryd instance {instance}, which may serve users by it: give this rollout another name, or delete that one there"
+        ),
+        (None, Some(project)) => format!("it belongs to the Compose project {project}: {free}"),
+        (None, None) => format!("it has no label of ours: {free}"),
     }
 }
 

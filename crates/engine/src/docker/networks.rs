@@ -140,7 +140,8 @@ impl Inner {
         let ours = labels::of_network(rollout, &self.options.instance);
         let found = network.labels.clone().unwrap_or_default();
         if found.get(labels::INSTANCE) != ours.get(labels::INSTANCE) {
-            return Err(EngineError::NameTaken { what: "network", name, whose: labels::owner(Some(&found)) });
+            let whose = labels::owner(Some(&found), "network", &name);
+            return Err(EngineError::NameTaken { what: "network", name, whose });
         }
         let subnet = subnets(network).into_iter().next();
         let subnet = subnet.ok_or_else(|| EngineError::Failed {

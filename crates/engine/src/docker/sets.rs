@@ -131,7 +131,7 @@ impl Inner {
                     (_, Some(_)) => Err(EngineError::NameTaken {
                         what: "container",
                         name: name.to_owned(),
-                        whose: labels::owner(Some(&labels)),
+                        whose: labels::owner(Some(&labels), "container", name),
                     }),
                     (_, None) => Err(call::explain(&self.endpoint, doing, error)),
                 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::component::image;
 use super::container::docker_name;
+use crate::directives;
 use crate::fields::Fields;
 use crate::shapes;
 use crate::spec::{Expose, Force, Gateway, Limits, Listen, Snippets, Sticky};
@@ -215,8 +216,28 @@ fn limits(walk: &mut Walk, at: &At) -> Option<Limits> {
 fn snippets(walk: &mut Walk, at: &At) -> Option<Snippets> {
     let f = Fields::open(walk, at, &shapes::SNIPPETS)?;
     Some(Snippets {
-        http: f.read(walk, "http", Walk::text),
-        server: f.read(walk, "server", Walk::text),
-        location: f.read(walk, "location", Walk::text),
+        http: f.read(walk, "http", |w, at| snippet(w, at, &directives::IN_HTTP)),
+        server: f.read(walk, "server", |w, at| snippet(w, at, &directives::IN_SERVER)),
+        location: f.read(walk, "location", |w, at| snippet(w, at, &directives::IN_LOCATION)),
     })
+}
+
+/// Any directives but those that NGINX takes once and canaryd has set there already.
+fn snippet(walk: &mut Walk, at: &At, taken: &[&'static str]) -> Option<String> {
+    let text = walk.text_that(at, "whole directives: each ends with ; and all braces and quotes are closed", |t| {
+        t.len() <= 65_536 && !t.contains('\0') && directives::is_closed(t)
+    })?;
+    let Some(name) = directives::first_of(&text, taken) else { return Some(text) };
+    let message = format!("{} sets {name}, which canaryd sets there itself: NGINX takes it once", at.name());
+    let field = match name {
+        "proxy_read_timeout" | "proxy_send_timeout" => Some("readTimeout"),
+        "proxy_connect_timeout" => Some("connectTimeout"),
+        "client_max_body_size" => Some("body"),
+        _ => None,
+    };
+    walk.error(at, message).hint(match field {
+        Some(field) => format!("set gateway.limits.{field} instead"),
+        None => format!("leave {name} out"),
+    });
+    None
 }

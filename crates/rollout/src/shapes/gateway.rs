@@ -121,8 +121,13 @@ pub(crate) const SNIPPETS: Shape = Shape {
     name: "snippets",
     doc: "NGINX directives of your own.",
     groups: &[&[
-        Field::new("http", Kind::Text, "\"map_hash_bucket_size 128;\"", "In http { }."),
-        Field::new("server", Kind::Text, "\"add_header X-Frame-Options DENY;\"", "In the server { } of the traffic."),
+        Field::new(
+            "http",
+            Kind::Text,
+            "\"limit_req_zone $binary_remote_addr zone=each:1m rate=10r/s;\"",
+            "In http { }.",
+        ),
+        Field::new("server", Kind::Text, "\"client_header_timeout 30s;\"", "In the server { } of the traffic."),
         Field::new("location", Kind::Text, "\"proxy_hide_header X-Powered-By;\"", "In location / { }."),
     ]],
 };

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, Settings, Traffic, render, twin};
+use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, RenderError, Settings, Traffic, render, twin};
 use canaryd_link::LinkError;
 use canaryd_planner::Live;
 use canaryd_rollout::Weight;
@@ -72,23 +72,33 @@ impl Gateway {
             self.note_standing(|standing, dir| standing.accept(dir, &choices));
             return Ok(());
         };
-        let why = error.downcast_ref().and_then(|error| self.refusal(error)).filter(|_| choices == *newest);
         let accepted = lock(&self.cell.gateway.standing).other_than(newest);
-        let (Some(why), Some(accepted)) = (why, accepted) else { return Err(error) };
-        self.note_standing(|standing, dir| standing.refuse(dir, newest, why));
-        self.make_live_by(&accepted, wanted).await
+        let Some(accepted) = accepted.filter(|_| choices == *newest) else { return Err(error) };
+        if let Some(why) = self.refusal(&error) {
+            self.note_standing(|standing, dir| standing.refuse(dir, newest, why));
+            return self.make_live_by(&accepted, wanted).await;
+        }
+        if matches!(error.downcast_ref(), Some(LinkError::Master { what: "test", .. })) {
+            // Nothing is known of the newest; what was live needs no test.
+            self.make_live_by(&accepted, wanted).await?;
+        }
+        Err(error)
     }
 
     /// Why NGINX does not take a configuration, where it is the configuration's fault.
-    fn refusal(&self, error: &LinkError) -> Option<String> {
-        let (generation, output) = match error {
+    fn refusal(&self, error: &anyhow::Error) -> Option<String> {
+        if let Some(unfit) = error.downcast_ref::<RenderError>().filter(|unfit| unfit.field.starts_with("spec.")) {
+            return Some(unfit.to_string());
+        }
+        let (generation, output) = match error.downcast_ref()? {
             LinkError::Refused { generation, output } => (*generation, output),
             LinkError::NotLive { generation, emerg: Some(emerg), put_back: true, .. } => (*generation, emerg),
             LinkError::NotLive { .. } | LinkError::File { .. } | LinkError::Master { .. } | LinkError::NoTwin => {
                 return None;
             }
         };
-        Some(in_words(output, &conf_of(&self.dir, generation).unwrap_or_default()))
+        let said = in_words(output, &conf_of(&self.dir, generation).unwrap_or_default());
+        Some(format!("NGINX refuses {said}"))
     }
 
     /// The planner hears of it when NGINX's word is another one than before.
@@ -121,7 +131,8 @@ impl Gateway {
         self.lowered_offline = false;
         let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
         let snippets = &choices.spec.snippets;
-        let test = raises || snippets.http.is_some() || snippets.server.is_some() || snippets.location.is_some();
+        let own = snippets.http.is_some() || snippets.server.is_some() || snippets.location.is_some();
+        let test = raises || (own && !lock(&self.cell.gateway.standing).has_accepted(choices));
         let generation = self.next_generation();
         let (whole, lowered) = (render(&settings, wanted, generation)?, twin(&settings, wanted, generation)?);
         let (link, master) = self.link_and_master()?;

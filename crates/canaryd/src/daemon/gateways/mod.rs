@@ -120,8 +120,7 @@ impl GatewayPort {
     /// Why NGINX refuses what this manifest chooses, and whether it was not asked yet.
     pub(crate) fn word_on(&self, rollout: &Rollout) -> (Option<String>, bool) {
         let (choices, standing) = (Choices::of(rollout), lock(&self.standing));
-        let refused = standing.why_refused(&choices).map(|why| format!("NGINX refuses {why}"));
-        (refused, !standing.knows(&choices))
+        (standing.why_refused(&choices).map(str::to_owned), !standing.knows(&choices))
     }
     /// Wakes when the view changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<GatewayView> {

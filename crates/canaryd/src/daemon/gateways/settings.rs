@@ -82,9 +82,14 @@ impl Standing {
         self.refusal_of(newest).map(|refusal| refusal.why.as_str())
     }
 
+    /// Whether these are the choices that were live last.
+    pub(super) fn has_accepted(&self, choices: &Choices) -> bool {
+        self.accepted.as_ref() == Some(choices)
+    }
+
     /// Whether NGINX said something to these choices.
     pub(super) fn knows(&self, choices: &Choices) -> bool {
-        self.accepted.as_ref() == Some(choices) || self.refusal_of(choices).is_some()
+        self.has_accepted(choices) || self.refusal_of(choices).is_some()
     }
 
     /// A configuration that was rendered from these is live. Whether that is news.

@@ -1,4 +1,5 @@
-//! NGINX's own reading of a configuration: words, semicolons and braces (`ngx_conf_read_token`).
+//! A user's own NGINX directives: read as NGINX does (words, semicolons and braces, `ngx_conf_read_token`), and held against
+//! those that canaryd sets itself in the same place.
 
 /// One piece of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,8 @@ pub(crate) fn tokens(text: &str) -> Option<Vec<Token>> {
 }
 
 /// Whether `text` is a list of whole directives: it can neither leave its block nor swallow what follows it.
-pub(crate) fn is_closed(text: &str) -> bool {
+#[must_use]
+pub fn is_closed(text: &str) -> bool {
     let Some(tokens) = tokens(text) else { return false };
     let mut depth = 0_u32;
     for token in &tokens {
@@ -44,6 +46,61 @@ pub(crate) fn is_closed(text: &str) -> bool {
         }
     }
     depth == 0 && !matches!(tokens.last(), Some(Token::Word(_) | Token::Open))
+}
+
+/// Directives that NGINX takes once in a place and that canaryd sets there.
+pub const IN_HTTP: [&str; 14] = [
+    "server_tokens",
+    "default_type",
+    "map_hash_bucket_size",
+    "map_hash_max_size",
+    "variables_hash_max_size",
+    "variables_hash_bucket_size",
+    "client_body_temp_path",
+    "proxy_temp_path",
+    "fastcgi_temp_path",
+    "uwsgi_temp_path",
+    "scgi_temp_path",
+    "large_client_header_buffers",
+    "keepalive_timeout",
+    "keepalive_min_timeout",
+];
+/// Likewise.
+pub const IN_SERVER: [&str; 1] = ["client_max_body_size"];
+/// Likewise.
+pub const IN_LOCATION: [&str; 12] = [
+    "proxy_pass",
+    "proxy_http_version",
+    "proxy_buffering",
+    "proxy_request_buffering",
+    "proxy_buffer_size",
+    "proxy_buffers",
+    "proxy_max_temp_file_size",
+    "proxy_next_upstream_tries",
+    "proxy_connect_timeout",
+    "proxy_read_timeout",
+    "proxy_send_timeout",
+    "proxy_socket_keepalive",
+];
+
+/// The first directive of `text` itself, not of a block in it, that is one of these.
+pub(crate) fn first_of<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
+    let (mut depth, mut begins) = (0_u32, true);
+    for token in tokens(text)? {
+        match token {
+            Token::Word(word) if begins && depth == 0 => {
+                if let Some(name) = names.iter().find(|name| **name == word) {
+                    return Some(name);
+                }
+                begins = false;
+            }
+            Token::Word(_) => begins = false,
+            Token::End => begins = true,
+            Token::Open => (depth, begins) = (depth + 1, true),
+            Token::Close => (depth, begins) = (depth.saturating_sub(1), true),
+        }
+    }
+    None
 }
 
 fn is_space(c: char) -> bool {
@@ -98,6 +155,14 @@ mod tests {
         assert_eq!(read("a{b}"), Some(3));
         assert_eq!(read("a 'b"), None);
         assert_eq!(read("a 'b'c;"), None);
+    }
+
+    #[test]
+    fn a_directive_is_its_first_word_and_only_outside_of_blocks() {
+        let found = |text: &str| first_of(text, &["proxy_buffers", "proxy_buffering"]);
+        assert_eq!(found("add_header A proxy_buffering; proxy_buffers 4 4k;"), Some("proxy_buffers"));
+        assert_eq!(found("if ($a) { proxy_buffering on; } # proxy_buffers 1 1k;"), None);
+        assert_eq!(found("if ($a) { b; } 'proxy_buffering' on;"), Some("proxy_buffering"));
     }
 
     #[test]
