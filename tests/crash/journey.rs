@@ -241,10 +241,11 @@ impl Bench {
     }
 }
 
-/// What counts of an event. That an engine with much to do took its time is no matter of kills.
+/// What counts of an event. That an engine with much to do took its time is no matter of kills; nor is it that who is to blame
+/// was decided a look later, since a daemon that has just started has not asked the engine yet.
 fn told(event: &canaryd_cockpit::EventLine) -> Option<String> {
     match event.kind.as_str() {
-        "trouble" | "trouble-over" => None,
+        "trouble" | "trouble-over" | "suspected" => None,
         "stage-entered" => Some(event.message.clone()),
         kind => Some(kind.to_owned()),
     }
