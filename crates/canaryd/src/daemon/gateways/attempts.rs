@@ -6,6 +6,7 @@ use canaryd_rollout::RolloutName;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::container::Running;
 use crate::daemon::observer::{self, Seen, Share};
 
 /// What of an observation may make the next attempt end otherwise than the last: the gateways' containers (another one may
@@ -42,6 +43,22 @@ pub(super) async fn news(seen: &mut watch::Receiver<Seen>, rollout: &RolloutName
     };
     while seen.changed().await.is_ok() {
         if *facts != Facts::of(&seen.borrow_and_update()) {
+            return;
+        }
+    }
+    // Nobody will look any more.
+    std::future::pending::<()>().await;
+}
+
+/// Ends when looks from now on show that the container that a turn works on does not run any more: nothing answers there,
+/// and waiting for it would only keep its successor from starting.
+pub(super) async fn ended(mut seen: watch::Receiver<Seen>, rollout: &RolloutName, running: &Running) {
+    let runs =
+        |g: &ObservedGateway| g.state == RunState::Running && g.id == running.id && g.started_at == running.started_at;
+    while seen.changed().await.is_ok() {
+        let seen = seen.borrow_and_update();
+        let Some(observation) = seen.observation.as_ref().filter(|_| seen.unreachable.is_none()) else { continue };
+        if !observation.of(rollout).1.iter().any(runs) {
             return;
         }
     }

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use canaryd_gateway::{GenerationId, Intent, Lane, NginxVersion, RenderError, Settings, Traffic, render, twin};
 use canaryd_link::LinkError;
 use canaryd_planner::Live;
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
+use super::attempts::ended;
 use super::disk::{conf_of, intent_of, keep_intent, sweep_intents};
 use super::settings::{Choices, Standing, in_words};
 use super::turn::Gateway;
@@ -138,7 +139,11 @@ impl Gateway {
         let (link, master) = self.link_and_master()?;
         keep_intent(&self.dir, generation, wanted)?;
         self.attempt = Some(wanted.clone());
-        let proven = link.apply(&whole, &lowered, &master, test).await;
+        let seen = self.house.observer.subscribe();
+        let proven = tokio::select! {
+            proven = link.apply(&whole, &lowered, &master, test) => proven,
+            () = ended(seen, &self.cell.name, &master.running) => bail!("the gateway's container ended in the middle of it"),
+        };
         // Those that were refused take as much room as those that were live.
         if link.sweep(GENERATIONS).is_ok() {
             sweep_intents(&self.dir);

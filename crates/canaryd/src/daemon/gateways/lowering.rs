@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use canaryd_gateway::{Intent, Lane, Traffic};
 use canaryd_planner::Live;
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
+use super::attempts::ended;
 use super::disk::intent_of;
 use super::running::link;
 use super::turn::Gateway;
@@ -40,7 +41,12 @@ impl Gateway {
         };
         let Ok((link, master)) = self.link_and_master() else { return self.lower_at_rest(wanted, lowered) };
         let began = Instant::now();
-        let proven = link.lower(&master).await.context("cannot lower by the prepared twin");
+        let seen = self.house.observer.subscribe();
+        let proven = tokio::select! {
+            proven = link.lower(&master) => proven.context("cannot lower by the prepared twin"),
+            // The swap was the first thing done: its successor starts on the twin.
+            () = ended(seen, &self.cell.name, &master.running) => Err(anyhow!("the gateway's container ended")),
+        };
         let generation = match proven {
             Ok(proven) => proven.generation,
             Err(error) => {

@@ -15,6 +15,7 @@ use canaryd_rollout::Rollout;
 use canaryd_telemetry::Rotation;
 use jiff::Timestamp;
 
+use super::attempts::ended;
 use super::container::{EngineMaster, Running, owner, plan_of};
 use super::disk::{Secrets, intent_of, keep_intent};
 use super::lowering::lowered;
@@ -124,7 +125,11 @@ impl Gateway {
     /// After a start of daemon or gateway: what the symlink names answers.
     pub(super) async fn confirm(&mut self) -> Result<()> {
         let (link, master) = self.link_and_master()?;
-        let proven = link.confirm(&master).await?;
+        let seen = self.house.observer.subscribe();
+        let proven = tokio::select! {
+            proven = link.confirm(&master) => proven?,
+            () = ended(seen, &self.cell.name, &master.running) => bail!("the gateway's container ended before it answered"),
+        };
         self.attempt = None;
         if let Some(mut intent) = intent_of(&self.dir, proven.generation) {
             if proven.generation.is_twin() {

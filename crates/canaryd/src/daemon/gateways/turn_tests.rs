@@ -128,6 +128,28 @@ async fn a_container_that_went_in_the_middle_of_a_raise_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_waited_for_no_longer_than_its_container_runs() {
+    for (wanted, says) in [(quarter(), "ended in the middle of it"), (Weight::ZERO, "")] {
+        let site = Site::new().await;
+        let cell = prepared(&site, &intent(1, Weight::from_basis_points(100).unwrap())).await;
+        let mut gateway_at_work = Gateway::open(&site.house, &cell).await.unwrap();
+        let ops_port = Some(site.engine.nginx.start(gateway_at_work.dir.clone()).await);
+        lock(&site.engine.gateways).push(canaryd_engine::ObservedGateway { ops_port, ..gateway("shop") });
+        site.look().await;
+        lock(&site.engine.nginx.next).push_back(Hup::Ignored);
+        let removed = async {
+            until("it is signalled", async || *lock(&site.engine.nginx.hups) == 1).await;
+            lock(&site.engine.gateways).clear();
+            site.look().await;
+        };
+        tokio::join!(gateway_at_work.turn(Wanted::Serve(intent(2, wanted))), removed);
+        let problem = gateway_at_work.problem.expect("this engine makes no other");
+        assert!(problem.contains(says) && !problem.contains("did not become live"), "{problem}");
+        assert_eq!(*lock(&site.engine.nginx.hups), 1, "nobody is there to be put back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_raise_that_failed_and_was_put_back_needs_no_lowering() {
     let (site, mut gateway) = failed_raise([Hup::Ignored, Hup::Obeyed]).await;
     assert_eq!(gateway.attempt, None);
