@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::inside::ContainersPage;
 use crate::page::{
     CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal,
     StatusPage,
@@ -155,6 +156,14 @@ impl Client {
     /// [`ClientError::Refused`]: unknown name, or its manifest names no such header; no daemon.
     pub async fn lane_header(&self, name: &RolloutName, lane: Lane) -> Result<LaneHeader> {
         self.get(&format!("/v1/rollouts/{name}/header?lane={lane}")).await
+    }
+
+    /// The containers of a rollout.
+    ///
+    /// # Errors
+    /// Unknown name, the engine does not answer, no daemon.
+    pub async fn containers(&self, name: &RolloutName) -> Result<ContainersPage> {
+        self.get(&format!("/v1/rollouts/{name}/containers")).await
     }
 
     /// Posts a command and waits for what became of it. A refusal is an [`Answer`] that was not accepted.

@@ -7,6 +7,7 @@ use canaryd_rollout::RolloutName;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
+use crate::inside::ContainersPage;
 use crate::page::{EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
@@ -51,6 +52,14 @@ pub trait Control: Send + Sync + 'static {
     /// The manifest names no such header, or the gateway was not made yet.
     async fn lane_header(&self, name: &RolloutName, _lane: Lane) -> Result<LaneHeader, Refusal> {
         Err(Refusal { error: format!("{name} has no header that forces a lane"), hint: None })
+    }
+
+    /// The containers of a rollout and where their engine is.
+    ///
+    /// # Errors
+    /// The engine does not answer: why.
+    async fn containers(&self, name: &RolloutName) -> Result<ContainersPage, Refusal> {
+        Err(Refusal { error: format!("nothing is known of the containers of {name}"), hint: None })
     }
 
     /// What would be done about each manifest of this text now. `source` is the file's absolute path.

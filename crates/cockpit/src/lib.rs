@@ -9,6 +9,7 @@ mod client;
 mod control;
 mod follow;
 mod forecast;
+mod inside;
 mod page;
 mod server;
 mod socket;
@@ -16,6 +17,7 @@ mod socket;
 pub use client::{Client, ClientError};
 pub use control::Control;
 pub use forecast::plan_table;
+pub use inside::{ContainerView, ContainersPage};
 pub use page::{
     CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanChange, PlanConnections,
     PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,

@@ -62,6 +62,7 @@ fn router(control: Arc<dyn Control>, shutdown: CancellationToken) -> Router {
         .route("/v1/rollouts/{name}/follow", get(follow))
         .route("/v1/rollouts/{name}/logs", get(logs))
         .route("/v1/rollouts/{name}/header", get(header_of))
+        .route("/v1/rollouts/{name}/containers", get(containers))
         .route("/v1/rollouts/{name}/commands", post(command))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
@@ -138,8 +139,8 @@ async fn hurry(request: Request, next: Next) -> Response {
 }
 
 async fn no_such_route(request: Request) -> Refused {
-    let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header]; POST /v1/plan, \
-                /v1/rollouts/NAME/commands";
+    let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header|/containers]; \
+                POST /v1/plan, /v1/rollouts/NAME/commands";
     Refused::new(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path()), Some(hint.to_owned()))
 }
 
@@ -254,6 +255,14 @@ async fn header_of(
         // A proxy or a browser on the way to the socket must not keep it.
         Ok(found) => Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(found)).into_response()),
         Err(refusal) => Err(Refused(StatusCode::NOT_FOUND, refusal)),
+    }
+}
+
+async fn containers(State(api): State<Api>, Path(name): Path<String>) -> Answered<Response> {
+    let name = api.known(&name).await?;
+    match api.control.containers(&name).await {
+        Ok(page) => Ok(axum::Json(page).into_response()),
+        Err(refusal) => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, refusal)),
     }
 }
 

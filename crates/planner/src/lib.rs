@@ -27,6 +27,7 @@ mod rebuild;
 mod recall;
 mod release;
 mod report;
+mod residence;
 mod takeoff;
 mod trial;
 mod trouble;

@@ -12,6 +12,7 @@ mod routes;
 mod server;
 mod settings;
 mod sha1;
+mod tool;
 mod websocket;
 mod worker;
 
@@ -67,6 +68,10 @@ impl App {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("do", rest)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return tool::run(rest);
+    }
     let settings = match Settings::from_env(|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(problem) => {
@@ -74,7 +79,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if std::env::args().nth(1).as_deref() == Some("health") {
+    if words.first().is_some_and(|word| word == "health") {
         return ask_health(settings.port);
     }
     let app = Arc::new(App::new(settings));

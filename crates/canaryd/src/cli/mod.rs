@@ -3,6 +3,7 @@
 mod args;
 mod daemon;
 mod desk;
+mod docker;
 mod exit;
 mod keys;
 mod live;
@@ -116,6 +117,7 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Wait(args) => run::wait(args, common).await,
         Command::Events(args) => run::events(args, common).await,
         Command::Logs(args) => run::logs(args, common).await,
+        Command::Exec(args) => run::exec(args, common).await,
         Command::Header(args) => run::header(args, common).await,
         Command::Explain(args) => run::explain(args, common).await,
         Command::Doctor(args) => run::doctor(args, common).await,

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use canaryd_cockpit::{Control, EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
+use canaryd_cockpit::{
+    ContainersPage, Control, EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage,
+};
 use canaryd_engine::LogOptions;
 use canaryd_gateway::{Lane, force_value};
 use canaryd_journal::EventFilter;
@@ -144,6 +146,10 @@ impl Control for Desk {
             ));
         };
         Ok(LaneHeader { header: force.header, lane, value: force_value(lane, &token) })
+    }
+
+    async fn containers(&self, name: &RolloutName) -> Result<ContainersPage, Refusal> {
+        super::inside::containers(&self.0, name).await
     }
 
     async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String> {

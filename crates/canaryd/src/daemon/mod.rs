@@ -17,6 +17,7 @@ mod fake;
 mod gateways;
 mod health;
 mod house;
+mod inside;
 mod manifests;
 mod observer;
 mod plan_gateway;

@@ -14,6 +14,7 @@ impl Command {
             Self::Wait(args) => Some(&args.name),
             Self::Events(args) => args.name.as_ref(),
             Self::Logs(args) => Some(&args.name),
+            Self::Exec(args) => Some(&args.inside.name),
             Self::Header(args) => Some(&args.name),
             Self::Explain(args) => Some(&args.name),
             Self::Advance(args)

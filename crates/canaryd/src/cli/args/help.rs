@@ -54,3 +54,12 @@ Production is what the live configuration of each gateway serves as production; 
 aborted. History, evidence, pauses and what was blocked before are lost. The old journal is kept beside the new one.
 Needs a stopped daemon and Docker; users notice nothing.
 Example: systemctl stop canaryd; canaryd journal rebuild; systemctl start canaryd";
+
+/// Below the flags of `exec`.
+pub(super) const EXEC_HELP: &str = "\
+At a terminal it is a session with one, else stdin, stdout and stderr are the command's. Docker's command line carries it \
+out, with the caller's own rights to Docker: 126 and 127 mean that the container has no such program. When nothing could be \
+run, stderr says why, and the exit code is 1 (nothing runs in that lane), 2 (wrong usage) or 4 (no daemon, no Docker).
+
+Example: canaryd exec shop -- sh
+         canaryd exec shop --lane canary --replica 2 -- cat /etc/hostname";

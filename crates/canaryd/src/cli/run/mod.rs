@@ -3,6 +3,7 @@
 mod ask;
 mod doctor;
 mod ear;
+mod exec;
 mod files;
 mod follow;
 mod header;
@@ -15,6 +16,7 @@ mod watch;
 
 pub(crate) use ask::{events, explain, plan, status};
 pub(crate) use doctor::doctor;
+pub(crate) use exec::exec;
 pub(crate) use files::{set, validate};
 pub(crate) use follow::follow;
 pub(crate) use header::header;

@@ -1,0 +1,38 @@
+//! What commands that look inside a rollout's containers are answered with.
+
+use canaryd_gateway::Lane;
+use canaryd_rollout::{ComponentName, RevisionId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The containers of one rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainersPage {
+    /// Where their engine listens: `unix:///var/run/docker.sock`.
+    pub engine: String,
+    /// Each of them, by component, lane and number.
+    pub containers: Vec<ContainerView>,
+}
+
+/// One container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Of which component.
+    pub component: ComponentName,
+    /// In which lane; nothing: kept for the way back or for a look, or on its way out.
+    pub lane: Option<Lane>,
+    /// The version as written in the manifest.
+    pub version: String,
+    /// Of which revision.
+    pub revision: RevisionId,
+    /// Its number within rollout and component, never used twice.
+    pub ordinal: u32,
+    /// It runs, and is not paused.
+    pub running: bool,
+}
