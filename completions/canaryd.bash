@@ -76,6 +76,9 @@ _canaryd() {
             canaryd,rollback)
                 cmd="canaryd__subcmd__rollback"
                 ;;
+            canaryd,run)
+                cmd="canaryd__subcmd__run"
+                ;;
             canaryd,schema)
                 cmd="canaryd__subcmd__schema"
                 ;;
@@ -113,7 +116,7 @@ _canaryd() {
 
     case "${cmd}" in
         canaryd)
-            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs exec header explain doctor journal advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
+            opts="-h -V --socket --ascii --no-color --watch --state --var --var-file --dry-run --max-moving --docker-host --reach --log --help --version validate schema plan set status follow wait events logs exec run header explain doctor journal advance promote pause resume abort undo rollback retry restart delete traffic demo completions version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -781,6 +784,32 @@ _canaryd() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        canaryd__subcmd__run)
+            opts="-h --lane --component --socket --ascii --no-color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lane)
+                    COMPREPLY=($(compgen -W "canary production" -- "${cur}"))
+                    return 0
+                    ;;
+                --component)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --socket)

@@ -51,6 +51,7 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "wait" -d 'Waits in 
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "events" -d 'Shows what has happened'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "logs" -d 'Shows what the containers wrote, or the gateway'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "exec" -d 'Runs a command inside a running container of a rollout; the exit code is the command\'s'
+complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "run" -d 'Runs a command in a container of its own, made of a rollout\'s version: a migration, say; the exit code is the command\'s'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "header" -d 'Prints the request header that forces a lane: a secret, shown by nothing else'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "explain" -d 'Explains the checks: the numbers, how sure they are, and what is missing'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "doctor" -d 'Finds out what is wrong on this host, what that means, and how to mend it; changes nothing'
@@ -152,6 +153,13 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand exec" -l socket -d 'Sock
 complete -c canaryd -n "__fish_canaryd_using_subcommand exec" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand exec" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand run" -l lane -d 'The lane whose version is meant' -r -f -a "canary\t'What is on trial'
+production\t'What was last promoted'"
+complete -c canaryd -n "__fish_canaryd_using_subcommand run" -l component -d 'The app, or one kind of worker' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand run" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand run" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand run" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand header" -l lane -d 'The lane that the header chooses' -r -f -a "canary\t'What is on trial'
 production\t'What was last promoted'"
 complete -c canaryd -n "__fish_canaryd_using_subcommand header" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'

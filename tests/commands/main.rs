@@ -9,6 +9,7 @@ mod dry;
 mod inside;
 mod keys;
 mod looking;
+mod one_off;
 mod setting;
 mod survival;
 mod unwell;

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::inside::ContainersPage;
+use crate::inside::{ContainersPage, OneOffPage, OneOffRequest};
 use crate::page::{
     CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal,
     StatusPage,
@@ -164,6 +164,14 @@ impl Client {
     /// Unknown name, the engine does not answer, no daemon.
     pub async fn containers(&self, name: &RolloutName) -> Result<ContainersPage> {
         self.get(&format!("/v1/rollouts/{name}/containers")).await
+    }
+
+    /// Has a container made for one command.
+    ///
+    /// # Errors
+    /// Unknown name, nothing is in that lane, the engine refuses, no daemon.
+    pub async fn one_off(&self, name: &RolloutName, request: &OneOffRequest) -> Result<OneOffPage> {
+        answer(self.send(Method::POST, &format!("/v1/rollouts/{name}/run"), to_json(request)?).await?).await
     }
 
     /// Posts a command and waits for what became of it. A refusal is an [`Answer`] that was not accepted.

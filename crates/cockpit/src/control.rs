@@ -7,7 +7,7 @@ use canaryd_rollout::RolloutName;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
-use crate::inside::ContainersPage;
+use crate::inside::{ContainersPage, OneOffPage, OneOffRequest};
 use crate::page::{EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
@@ -60,6 +60,14 @@ pub trait Control: Send + Sync + 'static {
     /// The engine does not answer: why.
     async fn containers(&self, name: &RolloutName) -> Result<ContainersPage, Refusal> {
         Err(Refusal { error: format!("nothing is known of the containers of {name}"), hint: None })
+    }
+
+    /// Makes a container for one command of this person, and writes down that they did.
+    ///
+    /// # Errors
+    /// Nothing is in that lane, the engine refuses, it could not be written down.
+    async fn one_off(&self, name: &RolloutName, _request: OneOffRequest, _actor: &str) -> Result<OneOffPage, Refusal> {
+        Err(Refusal { error: format!("nothing can be run for {name}"), hint: None })
     }
 
     /// What would be done about each manifest of this text now. `source` is the file's absolute path.

@@ -36,3 +36,34 @@ pub struct ContainerView {
     /// It runs, and is not paused.
     pub running: bool,
 }
+
+/// A command that is to run for once, in a container of its own.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OneOffRequest {
+    /// Of which lane's version the container is made.
+    pub lane: Lane,
+    /// Of which of its components.
+    pub component: ComponentName,
+    /// In the place of the component's command, one word each. It is written nowhere: it may hold a secret.
+    pub command: Vec<String>,
+    /// The container gets a terminal.
+    #[serde(default)]
+    pub terminal: bool,
+}
+
+/// The container that was made for one command. It does not run yet: whoever asked for it starts it within a minute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OneOffPage {
+    /// Where its engine listens.
+    pub engine: String,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The version that it is made of.
+    pub version: String,
+    /// Seconds from the stop signal to SIGKILL.
+    pub grace: f64,
+}

@@ -24,6 +24,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
+use crate::inside::OneOffRequest;
 use crate::page::{CommandRequest, LogLine, LogQuery, PlanRequest, Refusal};
 use crate::socket::user_of;
 
@@ -63,6 +64,7 @@ fn router(control: Arc<dyn Control>, shutdown: CancellationToken) -> Router {
         .route("/v1/rollouts/{name}/logs", get(logs))
         .route("/v1/rollouts/{name}/header", get(header_of))
         .route("/v1/rollouts/{name}/containers", get(containers))
+        .route("/v1/rollouts/{name}/run", post(one_off))
         .route("/v1/rollouts/{name}/commands", post(command))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
@@ -140,7 +142,7 @@ async fn hurry(request: Request, next: Next) -> Response {
 
 async fn no_such_route(request: Request) -> Refused {
     let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header|/containers]; \
-                POST /v1/plan, /v1/rollouts/NAME/commands";
+                POST /v1/plan, /v1/rollouts/NAME[/commands|/run]";
     Refused::new(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path()), Some(hint.to_owned()))
 }
 
@@ -263,6 +265,20 @@ async fn containers(State(api): State<Api>, Path(name): Path<String>) -> Answere
     match api.control.containers(&name).await {
         Ok(page) => Ok(axum::Json(page).into_response()),
         Err(refusal) => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, refusal)),
+    }
+}
+
+async fn one_off(
+    State(api): State<Api>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered<Response> {
+    let name = api.known(&name).await?;
+    let request: OneOffRequest = parse(&body?)?;
+    match api.control.one_off(&name, request, &caller.actor()).await {
+        Ok(page) => Ok(axum::Json(page).into_response()),
+        Err(refusal) => Err(Refused(StatusCode::CONFLICT, refusal)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::gateway::{GatewayContainer, GatewayPlan, Signal};
 use crate::image::Image;
 use crate::observation::{EngineEvent, Observation};
 use crate::output::{ExecResult, LogLine, LogOptions};
-use crate::plan::SetPlan;
+use crate::plan::{OneOff, OneOffPlan, SetPlan};
 
 /// Runs sets of containers and one gateway container per rollout.
 ///
@@ -55,6 +55,11 @@ pub trait Engine: Send + Sync {
     /// Runs a command inside a running container. After `timeout` the answer is an error; the process inside may go on.
     async fn exec(&self, container_id: &str, command: &[String], timeout: Duration) -> Result<ExecResult>;
 
+    /// Creates a container for one command, of no set and without requests, and does not start it. The engine removes it
+    /// when it ends; one that is never started is removed when the next one is asked for, and all of them with their
+    /// rollout's network.
+    async fn create_one_off(&self, plan: &OneOffPlan) -> Result<OneOff>;
+
     /// Output of a container, oldest line first. With `follow` it ends when the container does.
     fn logs(&self, container_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogLine>>;
 
@@ -67,7 +72,7 @@ pub trait Engine: Send + Sync {
     /// [`drift`](GatewayContainer::drift), unless the plan says `recreate`.
     async fn ensure_gateway(&self, plan: &GatewayPlan) -> Result<GatewayContainer>;
 
-    /// Stops and removes the gateway's container and, on request, the rollout's network.
+    /// Stops and removes the gateway's container and, on request, the rollout's network with its one-off containers.
     async fn remove_gateway(&self, rollout: &RolloutName, remove_network: bool) -> Result<()>;
 
     /// Signals the main process of a gateway: by its host process id where that is permitted and proven to be the

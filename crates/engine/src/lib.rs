@@ -30,4 +30,4 @@ pub use observation::{
     RunState, Unseen,
 };
 pub use output::{ExecResult, LogLine, LogOptions};
-pub use plan::SetPlan;
+pub use plan::{OneOff, OneOffPlan, SetPlan};

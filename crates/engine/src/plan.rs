@@ -33,3 +33,34 @@ pub struct SetPlan {
     /// Host directory with the copies of configs and secrets, each named by its digest.
     pub files_dir: PathBuf,
 }
+
+/// A container of a version's component for one command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOffPlan {
+    /// Of which rollout.
+    pub rollout: RolloutName,
+    /// What it is made of: image, environment, mounts, networks, limits. Not its command, nor its labels, by which others might
+    /// send it requests, nor its health check.
+    pub component: Component,
+    /// Of which revision.
+    pub revision: RevisionId,
+    /// The version as the manifest writes it, for the label.
+    pub version: String,
+    /// Content id of the image, `sha256:…`.
+    pub image_id: String,
+    /// Host directory with the copies of configs and secrets, each named by its digest.
+    pub files_dir: PathBuf,
+    /// In the place of the component's command; an entrypoint stays before it.
+    pub command: Vec<String>,
+    /// It gets a terminal.
+    pub terminal: bool,
+}
+
+/// A one-off container that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOff {
+    /// Container id.
+    pub id: String,
+    /// Container name.
+    pub name: String,
+}

@@ -13,11 +13,11 @@ use canaryd_planner::Verb;
 use canaryd_rollout::{RolloutName, Weight};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use inside::ExecArgs;
+pub(crate) use inside::{ExecArgs, InsideArgs};
 pub(crate) use journal::{CheckArgs, JournalCommand, RebuildArgs};
 pub(crate) use lanes::{HeaderArgs, LogsArgs};
 
-use help::{DOCTOR_HELP, EXEC_HELP, EXIT_CODES, FOLLOW_HELP, HEADER_HELP, SET_HELP, WAIT_HELP};
+use help::{DOCTOR_HELP, EXEC_HELP, EXIT_CODES, FOLLOW_HELP, HEADER_HELP, RUN_HELP, SET_HELP, WAIT_HELP};
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
@@ -155,6 +155,9 @@ pub(crate) enum Command {
     /// Runs a command inside a running container of a rollout; the exit code is the command's
     #[command(after_help = EXEC_HELP)]
     Exec(ExecArgs),
+    /// Runs a command in a container of its own, made of a rollout's version: a migration, say; the exit code is the command's
+    #[command(after_help = RUN_HELP)]
+    Run(InsideArgs),
     /// Prints the request header that forces a lane: a secret, shown by nothing else
     #[command(after_help = HEADER_HELP)]
     Header(HeaderArgs),

@@ -3,12 +3,16 @@
 
 use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::exit::{Exit, Failure};
 
 /// Keys that nobody types: a session is never left behind by accident.
 const DETACH_KEYS: &str = "ctrl-@,ctrl-@,ctrl-@";
+
+/// How long docker may take for a word to a container.
+const ASIDE: Duration = Duration::from_secs(15);
 
 /// `docker` on this engine.
 pub(crate) fn docker(engine: &str) -> Command {
@@ -28,6 +32,28 @@ pub(crate) fn exec(engine: &str, container: &str, terminal: bool, command: &[Str
     docker.args(["exec", "--detach-keys", DETACH_KEYS, "--interactive"]);
     docker.args(terminal.then_some("--tty")).arg(container).args(command);
     docker
+}
+
+/// `docker start`, attached: it ends with the container, and with its exit code.
+pub(crate) fn start(engine: &str, container: &str) -> Command {
+    let mut docker = docker(engine);
+    docker.args(["start", "--attach", "--interactive", "--detach-keys", DETACH_KEYS, container]);
+    docker
+}
+
+/// Runs docker beside whatever goes on, out of reach of the terminal's keys, and in silence; whether it did it.
+pub(crate) async fn aside(engine: &str, args: &[&str]) -> bool {
+    let mut docker = docker(engine);
+    docker.args(args).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut docker = tokio::process::Command::from(docker);
+    let ended = tokio::time::timeout(ASIDE, docker.kill_on_drop(true).status()).await;
+    ended.is_ok_and(|ended| ended.is_ok_and(|status| status.success()))
+}
+
+/// Whether Docker's command line is there, before anything is asked for that needs it.
+pub(crate) fn is_there() -> Result<(), Failure> {
+    let asked = Command::new("docker").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
+    asked.map(drop).map_err(|e| no_docker(&e))
 }
 
 /// Gives this process to the command. Comes back only when that cannot be started.

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Undecided,
     /// No daemon or no engine.
     NoDaemon,
+    /// What a command said that was run inside a container.
+    Theirs(u8),
 }
 
 impl Exit {
@@ -30,6 +32,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Undecided => 3,
             Self::NoDaemon => 4,
+            Self::Theirs(code) => code,
         }
     }
 }

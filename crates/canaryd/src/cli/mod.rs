@@ -118,6 +118,7 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Events(args) => run::events(args, common).await,
         Command::Logs(args) => run::logs(args, common).await,
         Command::Exec(args) => run::exec(args, common).await,
+        Command::Run(args) => run::run(args, common).await,
         Command::Header(args) => run::header(args, common).await,
         Command::Explain(args) => run::explain(args, common).await,
         Command::Doctor(args) => run::doctor(args, common).await,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canaryd_cockpit::{
-    ContainersPage, Control, EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage,
+    ContainersPage, Control, EventLine, LaneHeader, LogQuery, LogText, OneOffPage, OneOffRequest, PlanPage, Refusal,
+    StatusPage,
 };
 use canaryd_engine::LogOptions;
 use canaryd_gateway::{Lane, force_value};
@@ -150,6 +151,10 @@ impl Control for Desk {
 
     async fn containers(&self, name: &RolloutName) -> Result<ContainersPage, Refusal> {
         super::inside::containers(&self.0, name).await
+    }
+
+    async fn one_off(&self, name: &RolloutName, request: OneOffRequest, actor: &str) -> Result<OneOffPage, Refusal> {
+        super::inside::one_off(&self.0, name, request, actor).await
     }
 
     async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String> {

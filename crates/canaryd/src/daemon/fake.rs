@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use canaryd_engine::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecResult, GatewayContainer, GatewayPlan, Image, LogLine,
-    LogOptions, Observation, ObservedContainer, ObservedGateway, Removed, Result, RunState, SetPlan, Signal,
+    LogOptions, Observation, ObservedContainer, ObservedGateway, OneOff, OneOffPlan, Removed, Result, RunState,
+    SetPlan, Signal,
 };
 use canaryd_journal::{Journal, Opened};
 use canaryd_planner::Memory;
@@ -35,6 +36,8 @@ pub(super) struct FakeEngine {
     pub(super) away: Mutex<bool>,
     /// Whose gateway was to be removed, each time.
     pub(super) removals: Mutex<Vec<String>>,
+    /// Containers for one command that were asked for.
+    pub(super) one_offs: Mutex<Vec<OneOffPlan>>,
     /// The master process of its one gateway.
     pub(super) nginx: FakeNginx,
 }
@@ -105,6 +108,24 @@ impl FakeNginx {
     }
 }
 
+fn info() -> EngineInfo {
+    EngineInfo {
+        name: "a test".to_owned(),
+        version: "29.1.0".to_owned(),
+        api: "1.52".to_owned(),
+        endpoint: "unix:///a/test.sock".to_owned(),
+        memory_total: 1 << 30,
+        cpus: 1,
+        storage: "overlay2".to_owned(),
+        os: "a test".to_owned(),
+        architecture: "x86_64".to_owned(),
+        cgroup: "2".to_owned(),
+        rootless: false,
+        virtual_machine: false,
+        live_restore: false,
+    }
+}
+
 fn away<T>() -> Result<T> {
     Err(EngineError::Unreachable { endpoint: "a test".to_owned(), why: "it is away".to_owned() })
 }
@@ -112,7 +133,10 @@ fn away<T>() -> Result<T> {
 #[async_trait]
 impl Engine for FakeEngine {
     async fn info(&self) -> Result<EngineInfo> {
-        away()
+        if *lock(&self.away) {
+            return away();
+        }
+        Ok(info())
     }
     async fn image(&self, _: &str) -> Result<Option<Image>> {
         Ok(None)
@@ -148,6 +172,11 @@ impl Engine for FakeEngine {
             return Ok(ExecResult { code: 1, output: format!("unknown directive \"x\" in {conf}:88") });
         }
         Ok(ExecResult { code: 0, output: "nginx version: nginx/1.30.4".to_owned() })
+    }
+    async fn create_one_off(&self, plan: &OneOffPlan) -> Result<OneOff> {
+        let name = format!("{}-{}-run", plan.rollout, plan.component.name);
+        lock(&self.one_offs).push(plan.clone());
+        Ok(OneOff { id: format!("{name}-id"), name })
     }
     fn logs(&self, container: &str, _: LogOptions) -> BoxStream<'static, Result<LogLine>> {
         let text = format!("a line of {container}");

@@ -14,7 +14,7 @@ use bollard::models::{
 use canaryd_rollout::{Component, Container, ExecHealth, FileMount, Gpus, Logging, Mount, RevisionId, Sharing};
 
 use super::labels::Identity;
-use crate::plan::SetPlan;
+use crate::plan::{OneOffPlan, SetPlan};
 
 /// The body for one container of the set at that address of its own network.
 pub(super) fn body(
@@ -33,12 +33,12 @@ pub(super) fn body(
         cmd: c.command.clone(),
         user: c.user.clone(),
         working_dir: c.workdir.clone(),
-        env: filled(c.env.iter().map(|(k, v)| format!("{k}={v}")).collect()),
+        env: environment(c),
         labels: Some(labels),
         stop_signal: c.stop_signal.clone(),
         stop_timeout: i64::try_from(stop.grace.as_secs()).ok(),
         healthcheck: c.healthcheck.as_ref().map(|h| healthcheck(h, health.startup)),
-        host_config: Some(host_config(plan, c, network)),
+        host_config: Some(host_config(c, &plan.revision, &plan.files_dir, network)),
         networking_config: Some(networking(network, at)),
         ..ContainerCreateBody::default()
     }
@@ -60,11 +60,48 @@ pub(super) fn restart(name: RestartPolicyNameEnum) -> RestartPolicy {
     RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
-fn host_config(plan: &SetPlan, c: &Container, network: &str) -> HostConfig {
+/// The body for one command: what a replica of the component has, but no traffic, no health check and no second life. Its
+/// address is one of those that Docker hands out.
+pub(super) fn one_off(plan: &OneOffPlan, labels: HashMap<String, String>, network: &str) -> ContainerCreateBody {
+    let Component { container: c, stop, .. } = &plan.component;
+    let endpoint = HashMap::from([(network.to_owned(), EndpointSettings::default())]);
+    let host = host_config(c, &plan.revision, &plan.files_dir, network);
+    ContainerCreateBody {
+        image: Some(plan.image_id.clone()),
+        entrypoint: c.entrypoint.clone(),
+        cmd: Some(plan.command.clone()),
+        user: c.user.clone(),
+        working_dir: c.workdir.clone(),
+        env: environment(c),
+        labels: Some(labels),
+        stop_signal: c.stop_signal.clone(),
+        stop_timeout: i64::try_from(stop.grace.as_secs()).ok(),
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
+        tty: Some(plan.terminal),
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        host_config: Some(HostConfig {
+            restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
+            auto_remove: Some(true),
+            ..host
+        }),
+        networking_config: Some(NetworkingConfig { endpoints_config: Some(endpoint) }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn environment(c: &Container) -> Option<Vec<String>> {
+    filled(c.env.iter().map(|(k, v)| format!("{k}={v}")).collect())
+}
+
+fn host_config(c: &Container, revision: &RevisionId, files: &Path, network: &str) -> HostConfig {
     HostConfig {
         network_mode: Some(network.to_owned()),
         restart_policy: Some(restart(RestartPolicyNameEnum::UNLESS_STOPPED)),
-        mounts: filled(mounts(c, &plan.revision, &plan.files_dir)),
+        mounts: filled(mounts(c, revision, files)),
         tmpfs: filled_map(&c.tmpfs),
         extra_hosts: filled(c.extra_hosts.clone()),
         dns: filled(c.dns.clone()),

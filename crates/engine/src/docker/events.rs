@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 
 use super::exits::{Heard, HeardKind};
-use super::labels::Identity;
+use super::labels::{self, Identity};
 use super::{Inner, call, observe};
 use crate::error::{EngineError, Result};
 use crate::observation::{EngineEvent, EventKind};
@@ -123,7 +123,8 @@ impl Inner {
         let attributes = actor.attributes.clone().unwrap_or_default();
         let identity = Identity::read(&attributes, &self.options.instance);
         self.told_of(&id);
-        if let Some(what) = heard_kind(action, actor) {
+        // Whoever sits beside a one-off container sees how it ends: that says nothing of others.
+        if let Some(what) = heard_kind(action, actor).filter(|_| !labels::is_one_off(&attributes)) {
             let kin = identity.as_ref().map(observe::kin);
             self.book().heard(&Heard { at, id: id.clone(), kin, what });
         }

@@ -22,7 +22,7 @@ use crate::error::{EngineError, Result};
 use crate::gateway::{GatewayContainer, GatewayPlan, Signal};
 
 /// Between SIGQUIT and SIGKILL when nothing else is said.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 impl Inner {
     pub(super) async fn ensure_gateway(&self, plan: &GatewayPlan) -> Result<GatewayContainer> {
@@ -124,6 +124,7 @@ impl Inner {
             self.stop_and_remove(&id, GRACE).await?;
         }
         if remove_network {
+            self.remove_one_offs(Some(rollout)).await?;
             let network = labels::network_name(rollout);
             let ours = self.list_networks(labels::filter_rollout(&self.options.instance, rollout)).await?;
             if ours.iter().any(|n| n.name.as_ref() == Some(&network)) && !self.remove_network(&network).await? {
@@ -185,6 +186,7 @@ impl Inner {
     }
 
     pub(super) async fn remove_everything(&self) -> Result<Removed> {
+        self.remove_one_offs(None).await?;
         let list = self.list(labels::filter(&self.options.instance)).await?;
         let ids: Vec<String> = list.iter().filter_map(|(_, c)| c.id.clone()).collect();
         futures::future::try_join_all(ids.iter().map(|id| self.stop_and_remove(id, GRACE))).await?;

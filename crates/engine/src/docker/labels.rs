@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use canaryd_rollout::{ComponentName, RevisionId, RolloutName, SetId};
 
+use crate::plan::OneOffPlan;
+
 pub(super) const INSTANCE: &str = "io.canaryd.instance";
 pub(super) const SPEC_HASH: &str = "io.canaryd.spec-hash";
 const ROLLOUT: &str = "io.canaryd.rollout";
@@ -13,6 +15,9 @@ const REVISION: &str = "io.canaryd.revision";
 const ORDINAL: &str = "io.canaryd.ordinal";
 const FORMAT: &str = "io.canaryd.format";
 const VERSION: &str = "io.canaryd.version";
+
+/// Of which component a container is that was made for one command. It has no component label, and is none of its replicas.
+const ONE_OFF: &str = "io.canaryd.one-off";
 
 /// Version of this set of labels.
 const FORMAT_NOW: &str = "1";
@@ -103,6 +108,29 @@ pub(super) fn of_network(rollout: &RolloutName, instance: &str) -> HashMap<Strin
         (FORMAT.to_owned(), FORMAT_NOW.to_owned()),
         (ROLLOUT.to_owned(), rollout.to_string()),
     ])
+}
+
+/// Labels of a container for one command.
+pub(super) fn of_one_off(plan: &OneOffPlan, instance: &str) -> HashMap<String, String> {
+    let mut labels = of_network(&plan.rollout, instance);
+    labels.extend([
+        (ONE_OFF.to_owned(), plan.component.name.to_string()),
+        (REVISION.to_owned(), plan.revision.to_string()),
+        (VERSION.to_owned(), plan.version.clone()),
+    ]);
+    labels
+}
+
+/// Whether a container was made for one command, by whatever instance.
+pub(super) fn is_one_off(labels: &HashMap<String, String>) -> bool {
+    labels.contains_key(INSTANCE) && labels.contains_key(ONE_OFF)
+}
+
+/// Docker's filter for containers for one command, of one rollout or of all of this instance.
+pub(super) fn filter_one_offs(instance: &str, rollout: Option<&RolloutName>) -> HashMap<String, Vec<String>> {
+    let mut filters = rollout.map_or_else(|| filter(instance), |rollout| filter_rollout(instance, rollout));
+    filters.entry("label".to_owned()).or_default().push(ONE_OFF.to_owned());
+    filters
 }
 
 /// Name of a rollout's own network.

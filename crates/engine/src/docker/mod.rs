@@ -20,7 +20,7 @@ use crate::gateway::{GatewayContainer, GatewayPlan, Signal};
 use crate::image::Image;
 use crate::observation::{EngineEvent, Observation};
 use crate::output::{ExecResult, LogLine, LogOptions};
-use crate::plan::SetPlan;
+use crate::plan::{OneOff, OneOffPlan, SetPlan};
 
 mod auth;
 mod call;
@@ -37,6 +37,7 @@ mod labels;
 mod look;
 mod networks;
 mod observe;
+mod one_off;
 mod output;
 mod sets;
 mod subnet;
@@ -252,6 +253,9 @@ impl Engine for DockerEngine {
     }
     async fn exec(&self, container_id: &str, command: &[String], timeout: Duration) -> Result<ExecResult> {
         self.inner.exec(container_id, command, timeout).await
+    }
+    async fn create_one_off(&self, plan: &OneOffPlan) -> Result<OneOff> {
+        Box::pin(self.inner.create_one_off(plan)).await
     }
     fn logs(&self, container_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogLine>> {
         self.inner.logs(container_id, options)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
+use bollard::models::RestartPolicyNameEnum;
 use canaryd_rollout::{
     CanaryReplicas, Component, ComponentName, Container, ExecHealth, FileMount, Gpus, Health, Mount, Order, Probe,
     PullPolicy, SetId, Sharing, Stop,
@@ -11,11 +12,13 @@ use canaryd_rollout::{
 use futures::StreamExt;
 use serde_json::json;
 
+use super::create;
 use super::fake::{self, Shared};
+use super::labels::{self, Identity};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::observation::{DockerHealth, Observation, ObservedContainer, RunState};
-use crate::plan::SetPlan;
+use crate::plan::{OneOffPlan, SetPlan};
 
 fn plan(container: Container) -> SetPlan {
     let second = Duration::from_secs(1);
@@ -45,6 +48,36 @@ fn plan(container: Container) -> SetPlan {
         expendable: false,
         files_dir: "/state/files".into(),
     }
+}
+
+fn one_off(container: Container) -> OneOffPlan {
+    let SetPlan { rollout, component, revision, version, image_id, files_dir, .. } = plan(container);
+    let command = vec!["migrate".to_owned(), "up".to_owned()];
+    OneOffPlan { rollout, component, revision, version, image_id, files_dir, command, terminal: true }
+}
+
+#[test]
+fn a_container_for_one_command_is_made_of_the_component_and_is_no_replica_of_it() {
+    let container = Container {
+        entrypoint: Some(vec!["/entry".into()]),
+        command: Some(vec!["serve".into()]),
+        env: BTreeMap::from([("TOKEN".into(), "x".into())]),
+        labels: BTreeMap::from([("traefik.enable".into(), "true".into())]),
+        ..Container::default()
+    };
+    let plan = one_off(container);
+    let labels = labels::of_one_off(&plan, "one");
+    assert!(labels::is_one_off(&labels) && Identity::read(&labels, "one").is_none(), "nobody counts it");
+    let body = create::one_off(&plan, labels, "canaryd-shop");
+    assert_eq!(body.cmd.unwrap(), ["migrate", "up"]);
+    assert_eq!((body.entrypoint.unwrap(), body.env.unwrap()), (vec!["/entry".to_owned()], vec!["TOKEN=x".to_owned()]));
+    assert_eq!(
+        (body.tty, body.open_stdin, body.healthcheck.unwrap().test.unwrap()[0].as_str()),
+        (Some(true), Some(true), "NONE")
+    );
+    assert!(!body.labels.unwrap().contains_key("traefik.enable"), "nothing sends it requests");
+    let host = body.host_config.unwrap();
+    assert_eq!((host.auto_remove, host.restart_policy.unwrap().name), (Some(true), Some(RestartPolicyNameEnum::NO)));
 }
 
 fn changes(state: &Shared) -> Vec<String> {

@@ -15,6 +15,7 @@ impl Command {
             Self::Events(args) => args.name.as_ref(),
             Self::Logs(args) => Some(&args.name),
             Self::Exec(args) => Some(&args.inside.name),
+            Self::Run(args) => Some(&args.name),
             Self::Header(args) => Some(&args.name),
             Self::Explain(args) => Some(&args.name),
             Self::Advance(args)

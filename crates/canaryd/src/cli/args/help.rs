@@ -63,3 +63,14 @@ run, stderr says why, and the exit code is 1 (nothing runs in that lane), 2 (wro
 
 Example: canaryd exec shop -- sh
          canaryd exec shop --lane canary --replica 2 -- cat /etc/hostname";
+
+/// Below the flags of `run`.
+pub(super) const RUN_HELP: &str = "\
+The container has the image, environment, secrets, mounts, networks and limits of the version that the lane runs; CMD takes \
+the place of the manifest's command, and an entrypoint stays before it. It gets no requests, counts as no replica, carries none of the manifest's \
+labels, and is removed when it ends. A signal (Ctrl-C, SIGTERM, SIGHUP) is passed on; what has not ended after stop.grace, or at a second \
+signal, is killed. Who ran something is kept in canaryd events, what was run is not. Docker's command line carries it out, with the caller's own \
+rights to Docker. A container that cannot be started leaves with 1, and docker says why; else canaryd's own exit codes are those of exec.
+
+Example: canaryd run shop -- ./migrate up
+         canaryd run shop --lane canary -- ./migrate status";
