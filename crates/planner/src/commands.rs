@@ -111,10 +111,10 @@ impl Turn<'_> {
 
     fn obey(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
         match &command.verb {
-            Verb::Advance => self.advance(),
-            Verb::Promote { reason } => self.promote(reason),
+            Verb::Advance => self.advance(command),
+            Verb::Promote { reason } => self.promote(command, reason),
             Verb::Pause => self.pause(command),
-            Verb::Resume => Ok(self.resume()),
+            Verb::Resume => Ok(self.resume(command)),
             Verb::Abort => self.abort(command, did),
             Verb::Rollback if self.can_abort() => self.abort(command, did),
             Verb::Undo | Verb::Rollback => self.undo(command, did),
@@ -182,7 +182,7 @@ impl Turn<'_> {
         Ok(trial.release.version.clone())
     }
 
-    fn advance(&mut self) -> Reply {
+    fn advance(&mut self, command: &Command) -> Reply {
         let version = self.canary()?;
         let Some(stage) = self.stage() else {
             return Err(format!(
@@ -191,8 +191,8 @@ impl Turn<'_> {
             ));
         };
         self.memory.manual = None;
-        if self.memory.paused.as_ref().is_some_and(|p| p.by.is_none()) {
-            self.memory.paused = None;
+        if self.memory.paused.take_if(|p| p.by.is_none()).is_some() {
+            self.tell_resumed(command);
         }
         let last = stage == self.last_stage();
         let below = self.granted() < self.stage_weight(stage);
@@ -214,13 +214,15 @@ impl Turn<'_> {
         ))
     }
 
-    fn promote(&mut self, reason: &str) -> Reply {
+    fn promote(&mut self, command: &Command, reason: &str) -> Reply {
         let version = self.canary()?;
         if reason.trim().is_empty() {
             return Err("promote needs a reason: canaryd promote NAME --reason TEXT".to_owned());
         }
         self.memory.manual = None;
-        self.memory.paused = None;
+        if self.memory.paused.take().is_some() {
+            self.tell_resumed(command);
+        }
         if let Some(trial) = &mut self.memory.trial {
             trial.push = Some(Push::Finish { reason: reason.to_owned() });
         }
@@ -243,7 +245,7 @@ impl Turn<'_> {
         Ok(format!("{} is paused; the checks go on and can still take it off; resume goes on", self.version()))
     }
 
-    fn resume(&mut self) -> String {
+    fn resume(&mut self, command: &Command) -> String {
         let had = self.memory.paused.take().is_some() | self.memory.manual.is_some();
         if self.memory.manual.take().is_some() {
             self.reenter();
@@ -253,9 +255,13 @@ impl Turn<'_> {
             (watch.spent, watch.unlive) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
         }
         if had {
-            self.tell(Severity::Info, "resumed", format!("{} goes on", self.version()));
+            self.tell_resumed(command);
         }
         if had { format!("{} goes on by itself", self.version()) } else { "it was not paused".to_owned() }
+    }
+
+    fn tell_resumed(&mut self, command: &Command) {
+        self.tell(Severity::Info, "resumed", format!("{} goes on, by {}", self.version(), command.actor));
     }
 
     fn can_abort(&self) -> bool {

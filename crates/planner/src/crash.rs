@@ -271,11 +271,28 @@ impl Turn<'_> {
 
     /// With what is missing, if that ends the pause.
     pub(crate) fn pause_itself_for(&mut self, lacks: Option<Lack>, why: String) {
-        let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
         let pause = self.memory.paused.insert(Pause { by: None, why, at: self.now, told: self.now, lacks });
         let why = pause.why.clone();
-        let message = format!("{} is paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
+        let message = format!("{} is paused: {why}. {}", self.version(), self.ways_on(lacks));
         self.tell(Severity::Notify, "paused", message);
+    }
+
+    /// How a pause of canaryd itself ends, for the history.
+    pub(crate) fn ways_on(&self, lacks: Option<Lack>) -> String {
+        let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
+        let command = format!("canaryd {} {name}", self.way_on());
+        match lacks {
+            Some(lack) => format!("It goes on by itself with {}, at once by: {command}", self.what_is_missing(lack)),
+            None => format!("To go on: {command}"),
+        }
+    }
+
+    /// What ends a pause, to stand after "with" or "waits for".
+    pub(crate) fn what_is_missing(&self, lack: Lack) -> String {
+        match lack {
+            Lack::Evidence => "enough numbers".to_owned(),
+            Lack::Gateway => format!("{} % live", self.wanted_weight()),
+        }
     }
 
     /// The one command that goes on after canaryd paused by itself.

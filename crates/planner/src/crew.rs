@@ -39,7 +39,7 @@ pub(crate) struct Member {
     /// In production: it has ended, and the history has that.
     #[serde(default)]
     pub(crate) down: bool,
-    /// On trial: somebody has paused it, and the history has that.
+    /// Somebody has paused it, and the history has that.
     #[serde(default)]
     pub(crate) paused: bool,
 }

@@ -32,9 +32,8 @@ impl Turn<'_> {
         let due = self.memory.paused.as_mut().filter(|p| p.by.is_none() && now.duration_since(p.told) >= REMINDER);
         let Some(pause) = due else { return };
         pause.told = now;
-        let why = pause.why.clone();
-        let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
-        let message = format!("{} is still paused: {why}. To go on: canaryd {} {name}", self.version(), self.way_on());
+        let (why, lacks) = (pause.why.clone(), pause.lacks);
+        let message = format!("{} is still paused: {why}. {}", self.version(), self.ways_on(lacks));
         self.tell(Severity::Notify, "paused", message);
     }
 
@@ -151,17 +150,21 @@ impl Turn<'_> {
 
     /// A pause that a person may end, and the evidence as well: at night there are no requests, in the morning there are.
     fn await_evidence(&mut self, why: &str) -> Did {
-        self.pause_for(Lack::Evidence, format!("{why}; it goes on by itself when they have come"))
+        self.pause_for(Lack::Evidence, why.to_owned())
     }
 
     /// Nobody is blamed for a weight that could not be given; the stage's time begins when it is live.
     fn await_gateway(&mut self, limit: Duration) -> Did {
         let (weight, limit) = (self.wanted_weight(), words(limit));
         let why = match &self.world.gateway.problem {
+            _ if self.stands_in() => {
+                let version = self.production_version().unwrap_or_default();
+                format!("{version} has not answered within {limit}")
+            }
             Some(problem) => format!("the gateway has not taken over {weight} % within {limit}: {problem}"),
             None => format!("{weight} % could not be given to it within {limit}"),
         };
-        self.pause_for(Lack::Gateway, format!("{why}; it goes on by itself when {weight} % are live"))
+        self.pause_for(Lack::Gateway, why)
     }
 
     fn pause_for(&mut self, lack: Lack, why: String) -> Did {

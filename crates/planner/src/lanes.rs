@@ -87,6 +87,13 @@ impl Turn<'_> {
         !self.is_condemned() && crew.is_some_and(|c| self.healthy(c) > 0)
     }
 
+    /// Whether users get more of the canary than it was granted, because production has nobody to answer.
+    pub(crate) fn stands_in(&self) -> bool {
+        let granted = self.wanted_weight();
+        let gets_all = self.world.gateway.traffic().canary() == Weight::FULL && granted < Weight::FULL;
+        gets_all && self.may_stand_in() && self.production_version().is_some() && self.production_endpoints().is_empty()
+    }
+
     fn production_endpoints(&self) -> Vec<Endpoint> {
         if let Some(production) = &self.memory.production {
             // While a proven canary can answer, nobody is sent to what has yet to start.

@@ -208,6 +208,14 @@ pub(crate) struct Pause {
     pub(crate) lacks: Option<Lack>,
 }
 
+impl Pause {
+    /// By whom, since when, why.
+    pub(crate) fn in_words(&self) -> String {
+        let by = self.by.as_deref().unwrap_or("canaryd");
+        format!("by {by} since {}: {}", crate::crash::clock(self.at), self.why)
+    }
+}
+
 /// What canaryd may wait for in a pause of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

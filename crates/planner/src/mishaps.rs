@@ -3,12 +3,13 @@
 
 use canaryd_rollout::ComponentName;
 
+use crate::crew::{Member, Wish};
 use crate::report::Severity;
 use crate::turn::{Turn, occupies};
-use crate::world::{Exit, ExitCause, Replica};
+use crate::world::{Exit, ExitCause, Replica, RunState};
 
 impl Turn<'_> {
-    /// Told once for each container that was removed or has ended. Looked at before what vanished is forgotten.
+    /// Told once for each container that was removed, has ended, was paused, or goes on after that. Looked at before what vanished is forgotten.
     pub(crate) fn tell_mishaps(&mut self) {
         if !self.engine_answers() || self.memory.deletion.is_some() {
             return;
@@ -16,41 +17,47 @@ impl Turn<'_> {
         let Some(mut production) = self.memory.production.take() else { return };
         let version = production.release.version.clone();
         for (name, crew) in &mut production.crews {
-            let (mut gone, mut ended) = (Vec::new(), Vec::new());
-            let running: Vec<u32> = crew.running().map(|(o, _)| o).collect();
-            for ordinal in running {
-                let replica = self.replica(&crew.set, ordinal);
-                let Some(member) = crew.members.get_mut(&ordinal) else { continue };
-                match replica {
-                    None if member.born => gone.push(ordinal),
-                    Some(replica) if member.ready && !member.down && was_ended(replica) => {
-                        member.down = true;
-                        ended.push(ordinal);
-                    }
-                    Some(replica) if occupies(replica) => member.down = false,
-                    None | Some(_) => {}
-                }
+            let mut befell = Befell::default();
+            for (&ordinal, member) in crew.members.iter_mut().filter(|(_, m)| m.wish == Wish::Running) {
+                befell.note(ordinal, member, self.replica(&crew.set, ordinal));
             }
-            let words = ("removed", "a fresh one takes its place", "fresh ones take their place");
-            self.tell_mishap(name, &version, &gone, words);
-            self.tell_mishap(name, &version, &ended, ("stopped", "it is started again", "they are started again"));
+            self.tell_befallen(name, &version, &befell);
         }
         self.memory.production = Some(production);
     }
 
-    fn tell_mishap(&mut self, name: &ComponentName, version: &str, which: &[u32], words: (&str, &str, &str)) {
-        let numbers: Vec<String> = which.iter().map(ToString::to_string).collect();
+    fn tell_befallen(&mut self, name: &ComponentName, version: &str, befell: &Befell) {
+        let Befell { gone, ended, paused, containers, let_go } = befell;
+        let words = ("removed", "a fresh one takes its place", "fresh ones take their place");
+        self.tell_mishap("container-lost", name, version, gone, words);
+        let words = ("stopped", "it is started again", "they are started again");
+        self.tell_mishap("container-lost", name, version, ended, words);
+        let unpause = format!("docker unpause {}", containers.join(" "));
+        let (one, many) = (format!("{unpause} lets it go on"), format!("{unpause} lets them go on"));
+        self.tell_mishap("container-paused", name, version, paused, ("paused", &one, &many));
+        if !let_go.is_empty() {
+            let message = format!("{name} {} of {version}, in production: no longer paused", in_words(let_go));
+            self.tell(Severity::Info, "container-unpaused", message);
+        }
+    }
+
+    fn tell_mishap(
+        &mut self,
+        kind: &str,
+        name: &ComponentName,
+        version: &str,
+        which: &[u32],
+        words: (&str, &str, &str),
+    ) {
         let (what, one, many) = words;
         let (was, then) = match which.len() {
             0 => return,
             1 => ("was", one),
             _ => ("were", many),
         };
-        let message = format!(
-            "{name} {} of {version}, in production, {was} {what}, and not by canaryd; {then}",
-            numbers.join(", ")
-        );
-        self.tell(Severity::Warning, "container-lost", message);
+        let which = in_words(which);
+        let message = format!("{name} {which} of {version}, in production, {was} {what}, and not by canaryd; {then}");
+        self.tell(Severity::Warning, kind, message);
     }
 
     /// Told when the manifest asks for another number of production's replicas.
@@ -69,6 +76,44 @@ impl Turn<'_> {
             }
         }
     }
+}
+
+/// What befell the replicas of one component since the last plan.
+#[derive(Default)]
+struct Befell {
+    gone: Vec<u32>,
+    ended: Vec<u32>,
+    paused: Vec<u32>,
+    /// The paused ones, by Docker's ids.
+    containers: Vec<String>,
+    let_go: Vec<u32>,
+}
+
+impl Befell {
+    fn note(&mut self, ordinal: u32, member: &mut Member, replica: Option<&Replica>) {
+        match replica {
+            None if member.born => self.gone.push(ordinal),
+            Some(replica) if member.ready && !member.down && was_ended(replica) => {
+                member.down = true;
+                self.ended.push(ordinal);
+            }
+            Some(replica) if replica.state == RunState::Paused => {
+                if !std::mem::replace(&mut member.paused, true) {
+                    self.paused.push(ordinal);
+                    self.containers.push(replica.container.clone());
+                }
+            }
+            Some(replica) if occupies(replica) => {
+                member.down = false;
+                self.let_go.extend(std::mem::take(&mut member.paused).then_some(ordinal));
+            }
+            None | Some(_) => {}
+        }
+    }
+}
+
+fn in_words(ordinals: &[u32]) -> String {
+    ordinals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// It is down, and canaryd did not stop it.

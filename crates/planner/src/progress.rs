@@ -235,7 +235,7 @@ impl Turn<'_> {
         else {
             return false;
         };
-        if !self.weight_is_live() {
+        if !self.weight_is_live() && !self.wait_for_production() {
             let problem = self.world.gateway.problem.clone();
             self.waiting.push(Waiting::GatewayLive { problem });
         }
@@ -286,8 +286,7 @@ impl Turn<'_> {
     /// That it is paused, by whom, why, and how it goes on.
     pub(crate) fn that_it_is_paused(&self) -> Option<Waiting> {
         let pause = self.memory.paused.as_ref()?;
-        let by = pause.by.as_deref().unwrap_or("canaryd");
-        let why = format!("paused by {by} since {}: {}", crate::crash::clock(pause.at), pause.why);
+        let why = format!("paused {}", pause.in_words());
         let verb = if pause.by.is_none() { self.way_on() } else { "resume" }.to_owned();
         let by_itself = match pause.lacks {
             Some(Lack::Gateway) => true,
@@ -295,7 +294,8 @@ impl Turn<'_> {
             Some(Lack::Evidence) => self.world.evidence.requests_per_second > 0.0,
             None => false,
         };
-        Some(Waiting::Resume { why, verb, by_itself })
+        let lacks = pause.lacks.map(|lack| self.what_is_missing(lack));
+        Some(Waiting::Resume { why, verb, by_itself, lacks })
     }
 
     fn progress_soaking(&mut self) -> Option<Did> {

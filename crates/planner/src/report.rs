@@ -226,9 +226,12 @@ pub enum Waiting {
         /// The command that goes on: `resume` or `advance`.
         #[serde(default = "resume")]
         verb: String,
-        /// It also goes on by itself, when what is missing has come.
+        /// It also goes on by itself, with what is missing, and that may come.
         #[serde(default)]
         by_itself: bool,
+        /// What is missing, where that ends the pause: `enough numbers`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lacks: Option<String>,
     },
     /// A person set the weight.
     Manual {

@@ -7,6 +7,7 @@ use canaryd_rollout::{ComponentName, Weight};
 use jiff::Timestamp;
 
 use crate::crew::{Crews, count};
+use crate::memory::Pause;
 use crate::phase::Phase;
 use crate::release::{Blocked, Release};
 use crate::report::{Outcome, ReplicaCount, Report, StageState, StageView, UndoView, Unmet, VersionView, Waiting};
@@ -44,10 +45,7 @@ impl Turn<'_> {
             files: None,
             can: self.can(),
             undo: self.undo_view(),
-            paused: memory
-                .paused
-                .as_ref()
-                .map(|p| format!("by {} since {}: {}", p.by.as_deref().unwrap_or("canaryd"), clock(p.at), p.why)),
+            paused: memory.paused.as_ref().map(Pause::in_words),
             manual: memory.manual.as_ref().map(|m| format!("{} % by {} since {}", m.weight, m.by, clock(m.at))),
             outcome: memory.outcome.clone(),
             ended: memory.ended.clone(),
@@ -220,11 +218,25 @@ impl Turn<'_> {
 
     /// Are users fine, do I have to do something?
     fn sentence(&self) -> String {
-        let sentence = self.main_sentence();
-        match &self.ailing {
-            Some(ailing) => format!("{sentence} But {ailing}."),
-            None => sentence,
+        let mut sentence = self.main_sentence();
+        if let Some(ailing) = &self.ailing {
+            sentence.push_str(&format!(" But {ailing}."));
         }
+        // Every screen leaves it to the sentence.
+        let is_said =
+            |pause: &&Pause| sentence.contains(&pause.why) || (pause.by.is_none() && self.refusal().is_some());
+        let unsaid = self.memory.paused.as_ref().filter(|pause| !is_said(pause));
+        if let Some(pause) = unsaid.and(self.pause_sentence()) {
+            sentence.push_str(&format!(" {pause}"));
+        }
+        sentence
+    }
+
+    /// Why it stands still, and with what it goes on by itself.
+    fn pause_sentence(&self) -> Option<String> {
+        let pause = self.memory.paused.as_ref()?;
+        let ends = pause.lacks.map(|lack| format!("; it goes on by itself with {}", self.what_is_missing(lack)));
+        Some(format!("It waits: paused {}{}.", pause.in_words(), ends.unwrap_or_default()))
     }
 
     fn main_sentence(&self) -> String {
@@ -237,6 +249,7 @@ impl Turn<'_> {
         }
         match self.memory.phase {
             Phase::Idle => self.idle_sentence(&serves),
+            Phase::Preflight { .. } if self.waits_for_turn() => format!("{serves}. {version} waits for its turn."),
             Phase::Preflight { .. } => format!("{serves}. {version} is being prepared."),
             Phase::Installing | Phase::Starting if self.refusal().is_some() => {
                 format!("{serves}. {version} cannot be started: {}.", self.refusal().unwrap_or_default())
@@ -261,10 +274,15 @@ impl Turn<'_> {
     fn starting_sentence(&self, version: &str) -> String {
         let restart = self.trial().is_some_and(|t| t.kind == Kind::Restart);
         let what = if restart { format!("a second set of {version}") } else { version.to_owned() };
-        if self.waiting.iter().any(|w| matches!(w, Waiting::Slot { .. })) {
+        if self.waits_for_turn() {
             return format!("{what} waits for its turn to start.");
         }
-        format!("{what} is being started and gets no requests yet.")
+        let gets = if self.stands_in() { "" } else { " and gets no requests yet" };
+        format!("{what} is being started{gets}.")
+    }
+
+    fn waits_for_turn(&self) -> bool {
+        self.waiting.iter().any(|w| matches!(w, Waiting::Slot { .. }))
     }
 
     fn install_sentence(&self, version: &str) -> String {
@@ -284,6 +302,9 @@ impl Turn<'_> {
             format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
         let held = self.trial().and_then(|t| t.crash.as_ref());
         let rest = match (held, self.refusal(), self.next_need()) {
+            (Some(crash), _, _) if self.memory.paused.as_ref().is_some_and(|p| p.why.contains(&crash.what)) => {
+                format!("{version} is off as a precaution. {}", self.pause_sentence().unwrap_or_default())
+            }
             (Some(crash), _, _) => format!("{version} is off as a precaution: {}.", crash.what),
             (None, Some(why), _) => format!("{version} is off: {why}."),
             (None, None, Some(need)) => need,
@@ -293,7 +314,7 @@ impl Turn<'_> {
         match &self.ill {
             None => format!("{split} {rest}"),
             // What is wrong with production hurts nobody now.
-            Some(ill) if weight == Weight::FULL && ill.grade < Grade::Unreachable => {
+            Some(ill) if weight == Weight::FULL && ill.grade < Grade::Unreachable && !self.stands_in() => {
                 format!("{split} {rest} {}.", ill.what)
             }
             Some(ill) => format!("{}. {}. {split} {rest}", ill.what, ill.way_on),
@@ -301,7 +322,7 @@ impl Turn<'_> {
     }
 
     /// Both versions, with their revisions where the manifest gives them the same name.
-    fn told_apart(&self, version: &str, production: &str) -> (String, String) {
+    pub(crate) fn told_apart(&self, version: &str, production: &str) -> (String, String) {
         match (&self.memory.trial, &self.memory.production) {
             (Some(trial), Some(deployed)) if version == production && trial.kind != Kind::Restart => (
                 format!("{version} (revision {})", trial.release.revision),
@@ -324,9 +345,14 @@ impl Turn<'_> {
 
     fn next_need(&self) -> Option<String> {
         self.waiting.iter().find_map(|w| match w {
-            Waiting::Resume { why, .. } | Waiting::Settings { why } => Some(format!("It waits: {why}.")),
+            Waiting::Resume { .. } => self.pause_sentence(),
+            Waiting::Settings { why } => Some(format!("It waits: {why}.")),
             Waiting::Manual { why } => Some(format!("The weight is set by hand: {why}.")),
             Waiting::Evidence { why } => Some(format!("Nothing can be said now: {why}.")),
+            Waiting::Environment { .. } if self.stands_in() => {
+                let production = self.production_version().unwrap_or_default();
+                Some(format!("Its stage waits until {production} answers."))
+            }
             Waiting::Environment { why } => Some(format!("It waits for its environment: {why}.")),
             Waiting::Samples { need, .. } => {
                 let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;

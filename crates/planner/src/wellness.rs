@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::crew::{Crew, Member, count};
-use crate::report::{Severity, UndoView};
+use crate::report::{Severity, UndoView, Waiting};
+use crate::trial::Kind;
 use crate::turn::{Turn, is_healthy, is_presumed_healthy, is_running, occupies, why_not_healthy};
 use crate::world::{ExitCause, Health, Recent, Replica, RunState};
 
@@ -102,12 +103,30 @@ impl Turn<'_> {
             crew.running().find_map(|(o, _)| self.why_ill(crew, o)).map(|w| format!(" ({w})")).unwrap_or_default();
         let weight = self.world.gateway.traffic().canary();
         let users = match weight {
-            Weight::ZERO => ": users get errors",
-            Weight::FULL => "",
-            _ => ": requests that go to it fail",
+            Weight::ZERO => ": users get errors".to_owned(),
+            Weight::FULL if self.stands_in() => format!(": users get {} in its place", self.stand_in()),
+            Weight::FULL => String::new(),
+            _ => ": requests that go to it fail".to_owned(),
         };
         let what = format!("{version} is in production, but {none}{why}{users}");
         Some(Illness { grade: Grade::Dead, what, way_on: self.way_on_when_dead(crew) })
+    }
+
+    /// What is on trial, told apart from production.
+    fn stand_in(&self) -> String {
+        let (version, production) = (self.version(), self.production_version().unwrap_or_default());
+        if self.trial().is_some_and(|t| t.kind == Kind::Restart) {
+            return "its second set".to_owned();
+        }
+        self.told_apart(&version, &production).0
+    }
+
+    /// What has to come first where production does not answer and what is on trial stands in for it.
+    pub(crate) fn wait_for_production(&mut self) -> bool {
+        let Some(version) = self.production_version().filter(|_| self.stands_in()) else { return false };
+        let why = format!("{version} does not answer, and users get {} in its place", self.stand_in());
+        self.waiting.push(Waiting::Environment { why });
+        true
     }
 
     fn failing_production(&self, version: &str) -> Option<Illness> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use canaryd_planner::{Report, StageView, Waiting};
-use canaryd_rollout::{Weight, fmt};
+use canaryd_rollout::{RolloutName, Weight, fmt};
 use jiff::Timestamp;
 
 /// `6m12s`, `15m`, `2.5s`: seconds in words, to the second from ten seconds on.
@@ -70,6 +70,12 @@ pub(crate) fn moves(report: &Report) -> bool {
     !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown")
 }
 
+/// Whether it has yet to begin, and cannot before others are through.
+pub(crate) fn waits_for_turn(report: &Report) -> bool {
+    let has_yet_to_begin = matches!(report.phase.as_str(), "preflight" | "installing" | "starting");
+    has_yet_to_begin && report.waiting.iter().any(|w| matches!(w, Waiting::Slot { .. }))
+}
+
 /// Why a person may make it go on, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -85,7 +91,7 @@ pub(crate) struct Held {
 pub(crate) fn held(report: &Report) -> Option<Held> {
     let name = &report.name;
     report.waiting.iter().find_map(|w| match w {
-        Waiting::Resume { why, verb, by_itself } => {
+        Waiting::Resume { why, verb, by_itself, lacks: _ } => {
             Some(Held { why: why.clone(), go_on: format!("canaryd {verb} {name}"), alone: !by_itself })
         }
         Waiting::Manual { why } => {
@@ -161,8 +167,10 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             let names: Vec<String> = ahead.iter().map(ToString::to_string).collect();
             format!("its turn; ahead of it: {}", and(&names))
         }
-        Waiting::Resume { why, verb, .. } => format!("canaryd {verb} {name} ({why})"),
-        Waiting::Manual { why } => format!("canaryd resume {name}, which gives the weight back ({why})"),
+        Waiting::Resume { why, verb, lacks, .. } => {
+            format!("{} ({why})", end_of_pause(verb, lacks.as_deref(), name))
+        }
+        Waiting::Manual { why } => format!("{} ({why})", end_of_hand(name)),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
         Waiting::Trouble { why } => why.clone(),
         Waiting::Deletion { seconds: 0, .. } => {
@@ -177,6 +185,36 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             format!("its manifest, which is gone: in {} {then}", about(*seconds))
         }
     }
+}
+
+/// As [`waiting`], below a sentence that says why.
+pub(crate) fn waiting_below(report: &Report, waits: &Waiting) -> String {
+    match waits {
+        Waiting::Resume { verb, lacks, .. } => end_of_pause(verb, lacks.as_deref(), &report.name),
+        Waiting::Manual { .. } => end_of_hand(&report.name),
+        Waiting::ImagePull { .. }
+        | Waiting::Healthy { .. }
+        | Waiting::GatewayLive { .. }
+        | Waiting::Settings { .. }
+        | Waiting::Time { .. }
+        | Waiting::Samples { .. }
+        | Waiting::Evidence { .. }
+        | Waiting::Environment { .. }
+        | Waiting::Drain { .. }
+        | Waiting::Slot { .. }
+        | Waiting::Workers { .. }
+        | Waiting::Trouble { .. }
+        | Waiting::Deletion { .. } => waiting(report, waits),
+    }
+}
+
+fn end_of_pause(verb: &str, lacks: Option<&str>, name: &RolloutName) -> String {
+    let command = format!("canaryd {verb} {name}");
+    lacks.map_or(command.clone(), |lacks| format!("{lacks}, or {command}"))
+}
+
+fn end_of_hand(name: &RolloutName) -> String {
+    format!("canaryd resume {name}, which gives the weight back")
 }
 
 fn samples(check: &str, have: u64, need: u64, eta: Option<u64>) -> String {
@@ -202,7 +240,12 @@ mod tests {
         assert_eq!(held(&report), None);
         let why = "no numbers".to_owned();
         report.waiting.push(Waiting::Time { seconds: 3 });
-        report.waiting.push(Waiting::Resume { why: why.clone(), verb: "advance".to_owned(), by_itself: false });
+        report.waiting.push(Waiting::Resume {
+            why: why.clone(),
+            verb: "advance".to_owned(),
+            by_itself: false,
+            lacks: None,
+        });
         assert_eq!(held(&report), Some(Held { why, go_on: "canaryd advance shop".to_owned(), alone: true }));
         report.waiting = vec![Waiting::Manual { why: "20 % by mina".to_owned() }];
         let by_hand = held(&report).unwrap();

@@ -84,16 +84,16 @@ fn facts(report: &Report, width: usize) -> Vec<String> {
     let mut fact = |label: &str, text: &str| {
         lines.extend(wrap(&format!("  {label:<10} "), &" ".repeat(13), &tame(text), width));
     };
-    if let Some(paused) = &report.paused {
-        let go_on = words::held(report).map(|held| format!(". Go on: {}", held.go_on)).unwrap_or_default();
-        fact("paused", &format!("{paused}; checks go on, users stay protected{go_on}"));
+    // By whom and why stands in the sentence.
+    if report.paused.is_some() {
+        fact("paused", "checks go on, users stay protected");
     }
     if let Some(manual) = &report.manual {
         let text = "; the stages stand still, a failing check still takes the version off. Give control back:";
         fact("by hand", &format!("{manual}{text} canaryd resume {}", report.name));
     }
     for waiting in &report.waiting {
-        fact("waits for", &words::waiting(report, waiting));
+        fact("waits for", &words::waiting_below(report, waiting));
     }
     for note in &report.notes {
         fact("note", note);
@@ -126,5 +126,38 @@ pub(crate) fn undo(view: &UndoView) -> String {
         UndoView::Warm { version, until } => format!("to {version}, at once, until {}", words::date(*until)),
         UndoView::Cold { version } => format!("to {version}, whose containers must be started first"),
         UndoView::Impossible { why } => format!("impossible: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(more: &serde_json::Value) -> Report {
+        let version =
+            |v: &str, r: &str| serde_json::json!({ "version": v, "revision": r, "since": "2026-11-23T12:00:00Z" });
+        let mut report = serde_json::json!({
+            "name": "shop", "phase": "observing", "sentence": "", "liveWeight": 5, "wantedWeight": 5,
+            "production": version("v1", "aaaaaaaaaa"), "canary": version("v2", "bbbbbbbbbb"), "stages": [],
+            "checks": [], "waiting": [], "notes": [], "can": [], "undo": { "is": "cold", "version": "v1" },
+            "replicas": {}
+        });
+        let (all, more) = (report.as_object_mut().unwrap(), more.as_object().unwrap().clone());
+        all.extend(more);
+        serde_json::from_value(report).unwrap()
+    }
+
+    #[test]
+    fn a_pause_is_said_once_and_one_that_ends_by_itself_names_what_it_waits_for() {
+        let why = "paused by canaryd since 12:04:10 UTC: errors has seen 0 canary requests";
+        let paused = report(&serde_json::json!({
+            "sentence": format!("5 % go to v2. It waits: {why}; it goes on by itself with enough numbers."),
+            "paused": why.trim_start_matches("paused "),
+            "waiting": [{ "for": "resume", "why": why, "verb": "advance", "byItself": true, "lacks": "enough numbers" }]
+        }));
+        let screen = render_follow(&paused, "host2", 400, Style::PLAIN);
+        assert_eq!(screen.matches("errors has seen").count(), 1, "{screen}");
+        assert!(screen.contains("  waits for  enough numbers, or canaryd advance shop\n"), "{screen}");
+        assert!(screen.contains("  paused     checks go on, users stay protected\n"), "{screen}");
     }
 }

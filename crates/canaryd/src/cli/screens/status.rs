@@ -46,9 +46,14 @@ fn safe_mode(page: &StatusPage, mode: &SafeMode, width: usize, style: Style) -> 
 fn headline(page: &StatusPage) -> String {
     let n = |f: fn(&Report) -> bool| page.rollouts.iter().filter(|r| f(r)).count();
     let mut text = format!("{}: {}", page.host, words::several(page.rollouts.len() as u64, "rollout"));
-    match n(words::moves) {
+    match n(|report| words::moves(report) && !words::waits_for_turn(report)) {
         0 => text.push_str(", none moves"),
         moving => text.push_str(&format!(", {moving} moving")),
+    }
+    match n(words::waits_for_turn) {
+        0 => {}
+        1 => text.push_str(", 1 waits for its turn"),
+        n => text.push_str(&format!(", {n} wait for their turn")),
     }
     match n(|report| words::held(report).is_some()) {
         0 => {}
@@ -193,6 +198,16 @@ mod tests {
         }
         let text = render_status(&page(&["shop", &long]), false, 80, Style::PLAIN);
         assert!(text.contains("\n  on trial   v1.3.0-rc.1 5 %\n"), "{text}");
+    }
+
+    #[test]
+    fn what_waits_for_its_turn_does_not_count_as_moving() {
+        let mut page = page(&["shop", "blog"]);
+        page.rollouts[1].phase = "preflight".to_owned();
+        page.rollouts[1].waiting = vec![Waiting::Slot { ahead: vec!["shop".parse().unwrap()] }];
+        let text = render_status(&page, false, 0, Style::PLAIN);
+        assert!(text.starts_with("host2: 2 rollouts, 1 moving, 1 waits for its turn\n"), "{text}");
+        assert!(text.contains("preflight; waits for its turn; ahead of it: shop"), "{text}");
     }
 
     #[test]
