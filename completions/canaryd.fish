@@ -127,7 +127,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l ascii -d 'Only 
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l after -d 'Only those after this number' -r
-complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l limit -d 'At most so many' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand events" -l limit -d 'At most so many, 1 to 1000: the newest, or the oldest of those after SEQ' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand events" -s o -l output -d 'How it is printed; json: one object a line' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"

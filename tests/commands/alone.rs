@@ -134,7 +134,7 @@ fn the_demo_without_an_engine_is_exit_code_4() {
 #[test]
 fn wrong_usage_is_exit_code_2_with_what_would_be_right() {
     let dir = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 9] = [
+    let wrong: [(&[&str], &str); 11] = [
         (&["statsu"], "status"),
         (&["traffic", "shop", "101"], "100"),
         (&["traffic", "shop", "1.234"], "two decimals"),
@@ -144,6 +144,8 @@ fn wrong_usage_is_exit_code_2_with_what_would_be_right() {
         (&["delete", "shop"], "--yes"),
         (&["logs", "shop", "--gateway", "--lane", "canary"], "--lane"),
         (&["set", "shop"], "VERSION"),
+        (&["events", "--limit", "0"], "1..=1000"),
+        (&["events", "--limit", "1001"], "1..=1000"),
     ];
     for (args, word) in wrong {
         let (code, _, err) = run(dir.path(), args);

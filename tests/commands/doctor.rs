@@ -83,6 +83,9 @@ async fn a_healthy_one(host: &Host, name: &str) {
         assert_eq!(finding(&page, &format!("signal {name}")).0, "ok", "{page:#}");
     }
     assert!(finding(&page, "image").1.contains("is NGINX 1."), "{page:#}");
+    let (_, unasked, _) = host.cli(&["doctor", "--output", "json"]).await;
+    let unasked: Value = serde_json::from_str(&unasked).unwrap();
+    assert_eq!(unasked["findings"], page["findings"], "the daemon names its state directory itself");
     let state = host.state().display().to_string();
     let (_, text, _) = host.cli(&["doctor", "--state", &state, "--ascii"]).await;
     assert!(text.is_ascii() && text.contains("nothing is wrong") && text.contains("+ ok "), "{text}");

@@ -20,6 +20,9 @@ pub struct StatusPage {
     /// When the daemon started.
     #[schemars(with = "String")]
     pub since: Timestamp,
+    /// Absolute path of its state directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// Absolute paths that are watched for manifests.
     #[serde(default)]
     pub watch: Vec<String>,

@@ -94,6 +94,7 @@ impl Control for Fake {
             version: "0.1.0".to_owned(),
             instance: "i1".to_owned(),
             since: Timestamp::UNIX_EPOCH,
+            state: Some("/var/lib/canaryd".to_owned()),
             watch: vec!["/etc/canaryd".to_owned()],
             rollouts: self.report.lock().unwrap().iter().cloned().collect(),
             problems: Vec::new(),

@@ -327,9 +327,9 @@ pub(crate) struct EventsArgs {
     /// Only those after this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub(crate) after: u64,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    pub(crate) limit: usize,
+    /// At most so many, 1 to 1000: the newest, or the oldest of those after SEQ
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
     /// Keep showing what comes
     #[arg(long)]
     pub(crate) follow: bool,

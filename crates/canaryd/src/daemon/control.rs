@@ -49,6 +49,7 @@ impl Control for Desk {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: house.config.instance.clone(),
             since: house.config.since,
+            state: Some(house.config.state.display().to_string()),
             watch: house.config.watch.iter().map(|dir| dir.display().to_string()).collect(),
             rollouts: house.cells().iter().filter_map(|cell| lock(&cell.report).clone()).collect(),
             problems,

@@ -233,6 +233,7 @@ impl Site {
         let Opened { journal, epoch, instance } = Journal::open(dir.path()).await.unwrap();
         let config = Config {
             host: "a test".to_owned(),
+            state: dir.path().to_owned(),
             watch: Vec::new(),
             dry_run: false,
             reach: crate::cli::ReachChoice::Direct,

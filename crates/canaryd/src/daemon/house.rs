@@ -29,6 +29,8 @@ use super::store::Store;
 pub(crate) struct Config {
     /// Name of this host, for every message.
     pub(crate) host: String,
+    /// The state directory, absolute: also of a dry run, which works on a copy of it.
+    pub(crate) state: PathBuf,
     /// Watched directories, absolute.
     pub(crate) watch: Vec<PathBuf>,
     /// Nothing is written to Docker, NGINX or the journal.

@@ -169,6 +169,7 @@ async fn open(args: &DaemonArgs, stop: CancellationToken) -> Result<(Arc<House>,
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
     let config = Config {
         host: crate::paths::host(),
+        state: std::path::absolute(&args.state)?,
         watch,
         dry_run: args.dry_run,
         reach: args.reach,

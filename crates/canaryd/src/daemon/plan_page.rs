@@ -7,7 +7,7 @@ use canaryd_cockpit::{PlanChange, PlanMemory, PlanPage, PlanStep, plan_table};
 use canaryd_gateway::Traffic;
 use canaryd_planner::{Action, Course, Desired, Memory, Slots, plan};
 use canaryd_rollout::{
-    CheckKind, Draft, ImageState, Rollout, RolloutName, SourceText, Weight, diff, fmt, parse, peak_memory,
+    CheckKind, Class, Draft, ImageState, Rollout, RolloutName, SourceText, Weight, diff, fmt, parse, peak_memory,
 };
 use jiff::Timestamp;
 
@@ -42,8 +42,10 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &Path) -> Result<PlanPage
         Some(cell) => cell.memory.lock().await.clone(),
         None => Memory::default(),
     };
+    let in_force = known.as_ref().and_then(|cell| lock(&cell.wish).rollout.clone());
     let kept = memory.production_revision().and_then(|r| house.store.revision(&rollout.name, &r));
-    let production = kept.as_deref();
+    let kept = kept.map(|kept| as_it_runs(&kept, in_force.as_deref()));
+    let production = kept.as_ref();
     let rate = known.as_ref().map(|cell| super::evidence::view(cell).requests_per_second);
     let decided = decide(house, &rollout, &memory);
     let course = memory.course(&rollout, Timestamp::now());
@@ -61,7 +63,7 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &Path) -> Result<PlanPage
         now: decided.0,
         actions: decided.1,
         warnings: warnings(&rollout).into_iter().chain(conflicts(house, draft, &rollout, file)).collect(),
-        changes: production.map(|p| changes(p, &rollout)).unwrap_or_default(),
+        changes: production.map(|p| changes(p, in_force.as_deref(), &rollout)).unwrap_or_default(),
         memory: Some(PlanMemory {
             from: production.and_then(|p| p.app.container.resources.memory),
             to: rollout.app.container.resources.memory,
@@ -153,9 +155,23 @@ fn conflicts(house: &House, draft: &Draft, rollout: &Rollout, file: &Path) -> Ve
     port.into_iter().chain(name).collect()
 }
 
-fn changes(from: &Rollout, to: &Rollout) -> Vec<PlanChange> {
-    diff(from, to)
-        .into_iter()
+/// Production with the numbers of its replicas that the manifest in force asks for, whatever that has on trial.
+fn as_it_runs(kept: &Rollout, in_force: Option<&Rollout>) -> Rollout {
+    let mut production = kept.clone();
+    let components = std::iter::once(&mut production.app).chain(&mut production.workers);
+    for component in components {
+        component.replicas =
+            in_force.and_then(|now| now.component(&component.name)).map_or(component.replicas, |now| now.replicas);
+    }
+    production
+}
+
+/// What a revision is made of differs from production; how it is run, from the manifest in force.
+fn changes(production: &Rollout, in_force: Option<&Rollout>, to: &Rollout) -> Vec<PlanChange> {
+    let made_of = diff(production, to).into_iter().filter(|change| change.class == Class::Revision);
+    let run_by = diff(in_force.unwrap_or(production), to).into_iter().filter(|change| change.class != Class::Revision);
+    made_of
+        .chain(run_by)
         .map(|change| PlanChange {
             component: change.component.filter(|c| !c.is_app()).map(|c| c.to_string()),
             what: change.field,
@@ -267,5 +283,27 @@ mod tests {
         assert_eq!(name, ["blog is described by /manifests/blog.yaml: this file counts only in its place"]);
         assert_eq!(warned("/manifests/blog.yaml", manifest("blog", 80)).await, [""; 0]);
         assert_eq!(warned("/manifests/shop.yaml", manifest("shop", 81)).await, [""; 0]);
+    }
+
+    fn resolved(version: &str, replicas: u32, observe: &str) -> Rollout {
+        let text = format!(
+            "apiVersion: canaryd.io/v1\nkind: Rollout\nmetadata: {{ name: shop }}\nspec:\n  version: {version}\n  app: {{ image: \"shop:{version}\", port: 80, replicas: {replicas}, health: {{ http: / }} }}\n  gateway: {{ listen: 80 }}\n  stages: [{{ weight: 5, observe: {observe} }}, {{ weight: 100, observe: {observe} }}]\n"
+        );
+        let parsed = parse(&SourceText { name: "shop.yaml".to_owned(), text }, &std::collections::BTreeMap::new());
+        canaryd_rollout::resolve(&parsed.drafts[0], &canaryd_rollout::Inputs::default()).unwrap().rollout
+    }
+
+    #[test]
+    fn what_was_scaled_or_set_while_a_version_is_on_trial_is_no_change_of_the_plan() {
+        let (kept, in_force) = (resolved("v1", 1, "1m"), resolved("v2", 4, "2m"));
+        let production = as_it_runs(&kept, Some(&in_force));
+        let changed = |to: &Rollout| {
+            let changes = changes(&production, Some(&in_force), to);
+            changes.into_iter().map(|change| change.what).collect::<Vec<_>>()
+        };
+        assert_eq!(changed(&in_force), ["image"], "it has 4 replicas and its stages already");
+        assert_eq!(changed(&resolved("v2", 5, "3m")), ["image", "replicas", "stages"]);
+        let start = stages(&production, &in_force).remove(0).text;
+        assert_eq!(start, "1 at first, 4 before 100 %, beside the 4 of v1");
     }
 }

@@ -99,6 +99,8 @@ pub(super) struct Page {
     pub(super) version: String,
     pub(super) since: Timestamp,
     pub(super) instance: String,
+    /// Its state directory, where it names it.
+    pub(super) state: Option<PathBuf>,
     pub(super) watch: Vec<PathBuf>,
     pub(super) dry_run: bool,
     pub(super) rollouts: usize,

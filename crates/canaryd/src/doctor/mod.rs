@@ -86,8 +86,10 @@ pub(crate) struct Diagnosis {
 pub(crate) struct Places {
     /// The daemon's socket.
     pub(crate) socket: PathBuf,
-    /// Its state directory.
-    pub(crate) state: PathBuf,
+    /// Its state directory; `None`: the one that the daemon names, else `usual`.
+    pub(crate) state: Option<PathBuf>,
+    /// Where a daemon on that socket keeps its state when nothing else is said.
+    pub(crate) usual: PathBuf,
     /// Directories that it is to watch, besides those that a running one names.
     pub(crate) watch: Vec<PathBuf>,
     /// Docker's address, when it is not the default.

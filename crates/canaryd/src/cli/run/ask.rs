@@ -152,7 +152,7 @@ pub(crate) async fn events(args: EventsArgs, common: &Common) -> Result<Exit, Fa
 }
 
 async fn news(args: &EventsArgs, after: u64, common: &Common) -> Result<Vec<EventLine>, ClientError> {
-    reach(common).await?.events(args.name.as_ref(), after, args.limit).await
+    reach(common).await?.events(args.name.as_ref(), after, args.limit.into()).await
 }
 
 fn show_events(events: &[EventLine], after: &mut u64, args: &EventsArgs, style: Style) {

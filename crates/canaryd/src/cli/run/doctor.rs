@@ -15,8 +15,8 @@ use crate::paths::Surroundings;
 pub(crate) async fn doctor(args: DoctorArgs, common: &Common) -> Result<Exit, Failure> {
     let around = Surroundings::find();
     let socket = common.socket.clone().unwrap_or_else(|| around.socket_to_ask(Path::exists));
-    let state = args.state.unwrap_or_else(|| around.state_behind(&socket));
-    let places = Places { socket, state, watch: args.watch, docker_host: args.docker_host };
+    let usual = around.state_behind(&socket);
+    let places = Places { socket, state: args.state, usual, watch: args.watch, docker_host: args.docker_host };
     let found = examine(&places).await;
     match args.output {
         OutputFormat::Json => put_exact(&json(&found)?),

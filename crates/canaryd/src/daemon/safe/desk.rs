@@ -52,6 +52,7 @@ impl Control for Desk {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.instance.clone(),
             since: self.since,
+            state: Some(self.state.display().to_string()),
             watch: self.watch.iter().map(|dir| dir.display().to_string()).collect(),
             rollouts: Vec::new(),
             problems,

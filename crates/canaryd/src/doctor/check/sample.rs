@@ -56,6 +56,7 @@ fn page() -> Page {
         version: "0.1.0".into(),
         since: "2026-11-27T10:00:00Z".parse().unwrap(),
         instance: "0123456789abcdef".into(),
+        state: Some("/var/lib/canaryd".into()),
         watch: vec!["/etc/canaryd/manifests".into()],
         dry_run: false,
         rollouts: 1,

@@ -38,6 +38,7 @@ fn short(page: StatusPage) -> Page {
         version: page.version,
         since: page.since,
         instance: page.instance,
+        state: page.state.map(Into::into),
         watch: page.watch.into_iter().map(Into::into).collect(),
         dry_run: page.dry_run,
         rollouts: page.rollouts.len(),

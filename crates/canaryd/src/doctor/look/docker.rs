@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const USUAL: [&str; 2] = ["nginx:stable", "canaryd-nginx:local"];
 
 pub(super) async fn look(places: &Places, instance: String, state: Option<&State>) -> Result<Docker, EngineError> {
-    let mut options = DockerOptions::new(instance, &places.state);
+    let mut options = DockerOptions::new(instance, state.map_or(&places.usual, |state| &state.path));
     options.host.clone_from(&places.docker_host);
     options.call_timeout = PATIENCE;
     let from = local_endpoint(places.docker_host.as_deref())?.from;

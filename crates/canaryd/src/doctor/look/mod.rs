@@ -24,9 +24,10 @@ const PATIENT: Duration = Duration::from_secs(12);
 pub(super) use state::look_at as journal_in;
 
 pub(super) async fn look(places: &Places) -> Facts {
-    let (socket, state, kernel) =
-        tokio::join!(daemon::look(&places.socket), state::look(places.state.clone()), blocking(host::kernel),);
+    let (socket, kernel) = tokio::join!(daemon::look(&places.socket), blocking(host::kernel));
     let page = socket.page();
+    let named = places.state.clone().or_else(|| page?.state.clone());
+    let state = state::look(named.unwrap_or_else(|| places.usual.clone())).await;
     let watched: Vec<_> = page.into_iter().flat_map(|p| p.watch.clone()).chain(places.watch.clone()).collect();
     let late = EngineError::Timeout { doing: "answering the doctor's questions".to_owned(), after: PATIENT };
     let instance = instance(page, state.as_ref());
