@@ -66,6 +66,7 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "rollback" -d 'The p
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "retry" -d 'Lets a version that was taken off be tried again'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "restart" -d 'Replaces the containers in production by new ones of the same version, without a gap'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "delete" -d 'Stops everything of a rollout and forgets it'
+complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "eject" -d 'Writes what is in production as a Compose file, and how to move there; changes nothing'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "traffic" -d 'Sets the share of the version on trial by hand; progress stops, safety stays'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "demo" -d 'Shows the whole thing on real traffic in three minutes'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "completions" -d 'Prints completions for a shell'
@@ -292,6 +293,12 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l yes -d 'Do no
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand eject" -s o -l output -d 'Where the Compose file is written; a file that is there is not touched [default: stdout]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand eject" -l port -d 'Host port of the app under Compose, on 127.0.0.1 [default: the gateway\'s, and 10000]' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand eject" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand eject" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand eject" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand eject" -s h -l help -d 'Print help'
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -l comment -d 'Why: kept in the history' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand traffic" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'

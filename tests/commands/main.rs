@@ -6,6 +6,7 @@
 mod alone;
 mod doctor;
 mod dry;
+mod ejecting;
 mod inside;
 mod keys;
 mod looking;

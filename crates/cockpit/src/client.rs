@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::inside::{ContainersPage, OneOffPage, OneOffRequest};
+use crate::inside::{ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 use crate::page::{
     CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal,
     StatusPage,
@@ -172,6 +172,15 @@ impl Client {
     /// Unknown name, nothing is in that lane, the engine refuses, no daemon.
     pub async fn one_off(&self, name: &RolloutName, request: &OneOffRequest) -> Result<OneOffPage> {
         answer(self.send(Method::POST, &format!("/v1/rollouts/{name}/run"), to_json(request)?).await?).await
+    }
+
+    /// What is in production, as a Compose file.
+    ///
+    /// # Errors
+    /// Unknown name, nothing is in production, no daemon.
+    pub async fn eject(&self, name: &RolloutName, port: Option<u16>) -> Result<EjectPage> {
+        let port = port.map(|port| format!("?port={port}")).unwrap_or_default();
+        self.get(&format!("/v1/rollouts/{name}/eject{port}")).await
     }
 
     /// Posts a command and waits for what became of it. A refusal is an [`Answer`] that was not accepted.

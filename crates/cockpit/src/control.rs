@@ -7,7 +7,7 @@ use canaryd_rollout::RolloutName;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
-use crate::inside::{ContainersPage, OneOffPage, OneOffRequest};
+use crate::inside::{ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 use crate::page::{EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
@@ -68,6 +68,14 @@ pub trait Control: Send + Sync + 'static {
     /// Nothing is in that lane, the engine refuses, it could not be written down.
     async fn one_off(&self, name: &RolloutName, _request: OneOffRequest, _actor: &str) -> Result<OneOffPage, Refusal> {
         Err(Refusal { error: format!("nothing can be run for {name}"), hint: None })
+    }
+
+    /// What is in production, as a Compose file whose app is on this host port, or on one that is chosen.
+    ///
+    /// # Errors
+    /// Nothing is in production, or what it was started with cannot be read.
+    async fn eject(&self, name: &RolloutName, _port: Option<u16>) -> Result<EjectPage, Refusal> {
+        Err(Refusal { error: format!("{name} has nothing in production"), hint: None })
     }
 
     /// What would be done about each manifest of this text now. `source` is the file's absolute path.

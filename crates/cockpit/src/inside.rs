@@ -1,7 +1,7 @@
-//! What commands that look inside a rollout's containers are answered with.
+//! What commands that go inside a rollout's containers, or take them out of canaryd, are answered with.
 
 use canaryd_gateway::Lane;
-use canaryd_rollout::{ComponentName, RevisionId};
+use canaryd_rollout::{ComponentName, EjectStep, RevisionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,4 +66,18 @@ pub struct OneOffPage {
     pub version: String,
     /// Seconds from the stop signal to SIGKILL.
     pub grace: f64,
+}
+
+/// What is in production, as a Compose file. No value of a variable and no content of a secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EjectPage {
+    /// The version.
+    pub version: String,
+    /// The file.
+    pub compose: String,
+    /// How to move there, in this order; `beside FILE` and `-f FILE` stand for the file's name.
+    pub steps: Vec<EjectStep>,
+    /// What stands in the way.
+    pub notes: Vec<String>,
 }

@@ -17,7 +17,7 @@ mod socket;
 pub use client::{Client, ClientError};
 pub use control::Control;
 pub use forecast::plan_table;
-pub use inside::{ContainerView, ContainersPage, OneOffPage, OneOffRequest};
+pub use inside::{ContainerView, ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 pub use page::{
     CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanChange, PlanConnections,
     PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,

@@ -64,6 +64,7 @@ fn router(control: Arc<dyn Control>, shutdown: CancellationToken) -> Router {
         .route("/v1/rollouts/{name}/logs", get(logs))
         .route("/v1/rollouts/{name}/header", get(header_of))
         .route("/v1/rollouts/{name}/containers", get(containers))
+        .route("/v1/rollouts/{name}/eject", get(eject))
         .route("/v1/rollouts/{name}/run", post(one_off))
         .route("/v1/rollouts/{name}/commands", post(command))
         .fallback(no_such_route)
@@ -141,7 +142,7 @@ async fn hurry(request: Request, next: Next) -> Response {
 }
 
 async fn no_such_route(request: Request) -> Refused {
-    let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header|/containers]; \
+    let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header|/containers|/eject]; \
                 POST /v1/plan, /v1/rollouts/NAME[/commands|/run]";
     Refused::new(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path()), Some(hint.to_owned()))
 }
@@ -265,6 +266,25 @@ async fn containers(State(api): State<Api>, Path(name): Path<String>) -> Answere
     match api.control.containers(&name).await {
         Ok(page) => Ok(axum::Json(page).into_response()),
         Err(refusal) => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, refusal)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EjectQuery {
+    port: Option<u16>,
+}
+
+async fn eject(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    query: Result<Query<EjectQuery>, QueryRejection>,
+) -> Answered<Response> {
+    let Query(EjectQuery { port }) = query?;
+    let name = api.known(&name).await?;
+    match api.control.eject(&name, port).await {
+        Ok(page) => Ok(axum::Json(page).into_response()),
+        Err(refusal) => Err(Refused(StatusCode::CONFLICT, refusal)),
     }
 }
 

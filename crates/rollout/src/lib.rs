@@ -4,6 +4,7 @@
 //! those inputs into a [`Rollout`], whose types cannot be wrong.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should"))]
 
+mod compose;
 mod decode;
 mod diagnostic;
 mod diff;
@@ -35,6 +36,7 @@ mod syntax;
 mod tree;
 mod walk;
 
+pub use compose::{EjectStep, Ejection, Running, RunningComponent, eject};
 pub use diagnostic::{Diagnostic, Severity, Snippet};
 pub use diff::{Change, Class, diff};
 pub use draft::{Broken, Draft, Needs, Parsed, SourceText, parse};

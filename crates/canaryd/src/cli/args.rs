@@ -13,11 +13,11 @@ use canaryd_planner::Verb;
 use canaryd_rollout::{RolloutName, Weight};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use inside::{ExecArgs, InsideArgs};
+pub(crate) use inside::{EjectArgs, ExecArgs, InsideArgs};
 pub(crate) use journal::{CheckArgs, JournalCommand, RebuildArgs};
 pub(crate) use lanes::{HeaderArgs, LogsArgs};
 
-use help::{DOCTOR_HELP, EXEC_HELP, EXIT_CODES, FOLLOW_HELP, HEADER_HELP, RUN_HELP, SET_HELP, WAIT_HELP};
+use help::{DOCTOR_HELP, EJECT_HELP, EXEC_HELP, EXIT_CODES, FOLLOW_HELP, HEADER_HELP, RUN_HELP, SET_HELP, WAIT_HELP};
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
@@ -200,6 +200,9 @@ pub(crate) enum Command {
     /// Stops everything of a rollout and forgets it
     #[command(after_help = "Example: canaryd delete shop --yes")]
     Delete(DeleteArgs),
+    /// Writes what is in production as a Compose file, and how to move there; changes nothing
+    #[command(after_help = EJECT_HELP)]
+    Eject(EjectArgs),
     /// Sets the share of the version on trial by hand; progress stops, safety stays
     #[command(after_help = "Example: canaryd traffic shop 12.5\nGive control back: canaryd resume shop")]
     Traffic(TrafficArgs),

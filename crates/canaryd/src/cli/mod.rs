@@ -137,6 +137,7 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Retry(args) => run::send(args.asks(Verb::Retry), common).await,
         Command::Restart(args) => run::send(args.asks(Verb::Restart), common).await,
         Command::Delete(args) => run::delete(args, common).await,
+        Command::Eject(args) => run::eject(args, common).await,
         Command::Traffic(args) => {
             let verb = Verb::Traffic { weight: args.weight };
             run::send(Asked { name: args.name, verb, how: args.how }, common).await

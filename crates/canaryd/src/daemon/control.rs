@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canaryd_cockpit::{
-    ContainersPage, Control, EventLine, LaneHeader, LogQuery, LogText, OneOffPage, OneOffRequest, PlanPage, Refusal,
-    StatusPage,
+    ContainersPage, Control, EjectPage, EventLine, LaneHeader, LogQuery, LogText, OneOffPage, OneOffRequest, PlanPage,
+    Refusal, StatusPage,
 };
 use canaryd_engine::LogOptions;
 use canaryd_gateway::{Lane, force_value};
@@ -156,6 +156,10 @@ impl Control for Desk {
 
     async fn one_off(&self, name: &RolloutName, request: OneOffRequest, actor: &str) -> Result<OneOffPage, Refusal> {
         super::inside::one_off(&self.0, name, request, actor).await
+    }
+
+    async fn eject(&self, name: &RolloutName, port: Option<u16>) -> Result<EjectPage, Refusal> {
+        super::eject::eject(&self.0, name, port).await
     }
 
     async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String> {

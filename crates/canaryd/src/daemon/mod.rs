@@ -9,6 +9,7 @@ mod control;
 mod control_tests;
 mod drift;
 mod dry_run;
+mod eject;
 mod evidence;
 mod executor;
 mod failures;

@@ -16,6 +16,7 @@ impl Command {
             Self::Logs(args) => Some(&args.name),
             Self::Exec(args) => Some(&args.inside.name),
             Self::Run(args) => Some(&args.name),
+            Self::Eject(args) => Some(&args.name),
             Self::Header(args) => Some(&args.name),
             Self::Explain(args) => Some(&args.name),
             Self::Advance(args)

@@ -74,3 +74,11 @@ rights to Docker. A container that cannot be started leaves with 1, and docker s
 
 Example: canaryd run shop -- ./migrate up
          canaryd run shop --lane canary -- ./migrate status";
+
+/// Below the flags of `eject`.
+pub(super) const EJECT_HELP: &str = "\
+The file has the image that was promoted (by its registry's digest, else by its id), mounts, networks, limits, health check and \
+restart policy. Values of variables and contents of secrets and configs are not in it: it reads them from files beside it, and stderr \
+has the commands that take them from running containers, then those that move users without a lost request.
+
+Example: canaryd eject shop --output compose.yaml";

@@ -1,4 +1,6 @@
-//! Commands that run something inside a container of a rollout.
+//! Commands that run something inside a container of a rollout, and the one that takes it out of canaryd.
+
+use std::path::PathBuf;
 
 use canaryd_rollout::{ComponentName, RolloutName};
 use clap::Args;
@@ -30,4 +32,17 @@ pub(crate) struct ExecArgs {
     /// The Nth running container of the lane
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) replica: u32,
+}
+
+/// `eject`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EjectArgs {
+    /// Which rollout
+    pub(crate) name: RolloutName,
+    /// Where the Compose file is written; a file that is there is not touched [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Host port of the app under Compose, on 127.0.0.1 [default: the gateway's, and 10000]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod doctor;
 mod ear;
+mod eject;
 mod exec;
 mod files;
 mod follow;
@@ -17,6 +18,7 @@ mod watch;
 
 pub(crate) use ask::{events, explain, plan, status};
 pub(crate) use doctor::doctor;
+pub(crate) use eject::eject;
 pub(crate) use exec::exec;
 pub(crate) use files::{set, validate};
 pub(crate) use follow::follow;
