@@ -5,10 +5,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use canaryd_e2e::http::until_steady;
-use canaryd_e2e::{Host, Manifest, demo_image, docker, inspect, load, remove_leftovers};
+use canaryd_e2e::{Host, Manifest, canaryd, demo_image, docker, inspect, load, remove_leftovers};
 use canaryd_rollout::Weight;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::Child;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
 
 use super::inside::{at_a_terminal, inside, run};
 use super::yes;
@@ -102,6 +103,7 @@ async fn what_it_has(host: &Host) {
     assert_eq!((code, said.as_str()), (0, "two\nlines\n"), "{err}");
     let (code, _, err) = run(host, &["run", NAME], &["do", "exit", "7"], "").await;
     assert_eq!(code, 7, "{err}");
+    typed_at(host).await;
     let screen = at_a_terminal(host, &["run", NAME], &["do", "terminal"]).await;
     assert!(screen.contains("a terminal") && screen.contains("left with 0"), "{screen}");
     assert!(one_offs(host).is_empty(), "each is gone when it has ended");
@@ -109,6 +111,24 @@ async fn what_it_has(host: &Host) {
     assert!(code == 1 && refused.contains("nothing on trial"), "{refused}");
     let (code, _, refused) = run(host, &["run", NAME, "--component", "worker"], &["do"], "").await;
     assert!(code == 1 && refused.contains("it has app"), "{refused}");
+}
+
+/// At a terminal whose output goes elsewhere: lines that are typed reach the command, and so does Ctrl-C, once.
+async fn typed_at(host: &Host) {
+    let said = host.path("said");
+    let line = inside(host, &["run", NAME], &["serve"]);
+    let words: Vec<String> = line.as_std().get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    let line = format!("{} {} > {}; echo left with $?", canaryd().display(), words.join(" "), said.display());
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--command", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = script.kill_on_drop(true).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    let text = || fs::read_to_string(&said).unwrap_or_default();
+    until("it listens", || text().contains("listens on port")).await;
+    keyboard.write_all(b"\x03").await.unwrap();
+    let (_, screen) = end(child).await;
+    assert!(screen.contains("left with 0"), "{screen}");
+    assert!(text().matches("got signal 2").count() == 1 && text().contains("ended"), "to its very end: {}", text());
 }
 
 /// It is no replica and gets no requests; Ctrl-C and SIGTERM reach the command.

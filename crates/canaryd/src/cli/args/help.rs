@@ -58,8 +58,8 @@ Example: systemctl stop canaryd; canaryd journal rebuild; systemctl start canary
 /// Below the flags of `exec`.
 pub(super) const EXEC_HELP: &str = "\
 At a terminal it is a session with one, else stdin, stdout and stderr are the command's. Docker's command line carries it \
-out, with the caller's own rights to Docker: 126 and 127 mean that the container has no such program. When nothing could be \
-run, stderr says why, and the exit code is 1 (nothing runs in that lane), 2 (wrong usage) or 4 (no daemon, no Docker).
+out, with the caller's own rights to Docker: 126 and 127 mean that the container has no such program. Without a terminal a \
+signal ends the session, not the command, as with docker exec. When nothing could be run, stderr says why, and the exit code is 1 (nothing runs in that lane), 2 (wrong usage) or 4 (no daemon, no Docker).
 
 Example: canaryd exec shop -- sh
          canaryd exec shop --lane canary --replica 2 -- cat /etc/hostname";

@@ -1,9 +1,10 @@
 //! `canaryd run`: the daemon makes a container for one command; this process starts it, sits beside it, passes signals on,
 //! and leaves when it is gone.
 
+use std::fs::File;
 use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use canaryd_cockpit::{OneOffPage, OneOffRequest};
@@ -28,14 +29,14 @@ pub(crate) async fn run(args: InsideArgs, common: &Common) -> Result<Exit, Failu
     let (lane, component) = (args.lane.into(), args.component);
     let request = OneOffRequest { lane, component, command: args.command, terminal };
     let made = daemon(common).await?.one_off(&args.name, &request).await?;
-    let attended = attend(&made, signals).await;
+    let attended = attend(&made, terminal, signals).await;
     // The engine removes it when it ends: this is for one that never began or does not end.
     aside(&made.engine, &["rm", "--force", "--volumes", &made.id]).await;
     attended
 }
 
-async fn attend(made: &OneOffPage, mut signals: Signals) -> Result<Exit, Failure> {
-    let mut child = attached(made)?;
+async fn attend(made: &OneOffPage, terminal: bool, mut signals: Signals) -> Result<Exit, Failure> {
+    let mut child = attached(made, terminal)?;
     let mut patience: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -45,7 +46,7 @@ async fn attend(made: &OneOffPage, mut signals: Signals) -> Result<Exit, Failure
                     return leave(made, &mut child).await;
                 }
                 patience = Some(Instant::now() + Duration::from_secs_f64(made.grace.clamp(0.0, 86_400.0)));
-                pass_on(made, name).await;
+                aside(&made.engine, &["kill", "--signal", name, &made.id]).await;
             }
             () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
                 return leave(made, &mut child).await;
@@ -54,20 +55,23 @@ async fn attend(made: &OneOffPage, mut signals: Signals) -> Result<Exit, Failure
     }
 }
 
-/// Docker beside the container. Where nobody types it is out of the terminal's reach, so that a signal comes once.
-fn attached(made: &OneOffPage) -> Result<Child, Failure> {
+/// Docker beside the container. Without a terminal for the container, docker is out of reach of ours: at a Ctrl-C it would
+/// leave before the command has ended. What is typed there comes to it through this process.
+fn attached(made: &OneOffPage, terminal: bool) -> Result<Child, Failure> {
     let mut command = start(&made.engine, &made.id);
-    if !std::io::stdin().is_terminal() {
+    if !terminal {
         command.process_group(0);
+        if std::io::stdin().is_terminal() {
+            command.stdin(Stdio::piped());
+        }
     }
-    tokio::process::Command::from(command).spawn().map_err(|e| no_docker(&e))
-}
-
-/// Tells the container. What is typed at a terminal docker has heard itself.
-async fn pass_on(made: &OneOffPage, name: &str) {
-    if name != "INT" || !std::io::stdin().is_terminal() {
-        aside(&made.engine, &["kill", "--signal", name, &made.id]).await;
+    let mut child = tokio::process::Command::from(command).spawn().map_err(|e| no_docker(&e))?;
+    if let Some(keyboard) = child.stdin.take() {
+        let mut keyboard = File::from(keyboard.into_owned_fd().map_err(|e| no_docker(&e))?);
+        // A read of a terminal cannot be called off: it ends with the process.
+        std::thread::spawn(move || std::io::copy(&mut std::io::stdin(), &mut keyboard));
     }
+    Ok(child)
 }
 
 /// It was told, and does not end.
