@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canaryd_cockpit::{
-    Client, ClientError, CommandRequest, Control, EventLine, Followed, LogQuery, LogText, PlanPage, PlanRequest,
-    StatusPage, bind, serve,
+    Client, ClientError, CommandRequest, ContainerView, ContainersPage, Control, EventLine, Followed, LogQuery,
+    LogText, OneOffPage, OneOffRequest, PlanPage, PlanRequest, Refusal, StatusPage, bind, serve,
 };
 use canaryd_gateway::Lane;
 use canaryd_planner::{Answer, Command, Report, Severity, UndoView, Verb};
@@ -128,6 +128,26 @@ impl Control for Fake {
         let lines = vec![Ok(LogText { source: "shop-app-1".to_owned(), text }), Err("the engine is gone".to_owned())];
         futures::stream::iter(lines).boxed()
     }
+    async fn containers(&self, _: &RolloutName) -> Result<ContainersPage, Refusal> {
+        let container = ContainerView {
+            id: "0123".to_owned(),
+            name: "shop-app-0123456789-1".to_owned(),
+            component: "app".parse().unwrap(),
+            lane: Some(Lane::Production),
+            version: "v1".to_owned(),
+            revision: "0123456789".parse().unwrap(),
+            ordinal: 1,
+            running: true,
+        };
+        Ok(ContainersPage { engine: "unix:///var/run/docker.sock".to_owned(), containers: vec![container] })
+    }
+    async fn one_off(&self, _: &RolloutName, request: OneOffRequest, actor: &str) -> Result<OneOffPage, Refusal> {
+        if request.lane == Lane::Canary {
+            return Err(Refusal { error: "shop has nothing on trial".to_owned(), hint: None });
+        }
+        let name = format!("for {actor}: {}", request.command.join(" "));
+        Ok(OneOffPage { engine: String::new(), id: "4567".to_owned(), name, version: "v1".to_owned(), grace: 5.0 })
+    }
     async fn plan(&self, source: String, text: String) -> Result<Vec<PlanPage>, String> {
         Err(format!("error: {source} has {} bytes", text.len()))
     }
@@ -196,6 +216,25 @@ async fn a_command_carries_who_sent_it_and_a_refusal_is_an_answer() {
     assert!(commands[0].actor.contains("uid "), "{}", commands[0].actor);
     assert_eq!(commands[0].id.len(), 32);
     assert_eq!(commands[0].comment.as_deref(), Some("tired"));
+}
+
+#[tokio::test]
+async fn what_goes_inside_a_container_is_told_where_and_who_asked() {
+    let fake = Fake::new();
+    let (_served, client) = served(&fake).await;
+    assert_eq!(client.containers(&shop()).await.unwrap(), fake.containers(&shop()).await.unwrap());
+    let command = vec!["migrate".to_owned(), "up".to_owned()];
+    let mut request =
+        OneOffRequest { lane: Lane::Production, component: "app".parse().unwrap(), command, terminal: false };
+    let made = client.one_off(&shop(), &request).await.unwrap();
+    assert!(made.name.contains("uid ") && made.name.ends_with(": migrate up"), "{}", made.name);
+    request.lane = Lane::Canary;
+    let refused = client.one_off(&shop(), &request).await;
+    assert!(matches!(refused, Err(ClientError::Refused { status: 409, .. })), "{refused:?}");
+    let nothing = client.eject(&shop(), Some(9000)).await;
+    assert!(matches!(nothing, Err(ClientError::Refused { status: 409, .. })), "{nothing:?}");
+    let unknown: RolloutName = "shpo".parse().unwrap();
+    assert!(matches!(client.eject(&unknown, None).await, Err(ClientError::Refused { status: 404, .. })));
 }
 
 #[tokio::test]
