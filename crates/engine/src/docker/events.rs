@@ -115,7 +115,7 @@ where
 
 impl Inner {
     /// Enters the event into the book; what concerns this instance is returned.
-    fn hear(&self, message: &EventMessage) -> Option<EngineEvent> {
+    pub(super) fn hear(&self, message: &EventMessage) -> Option<EngineEvent> {
         let actor = message.actor.as_ref()?;
         let id = actor.id.clone()?;
         let at = Timestamp::from_nanosecond(i128::from(message.time_nano?)).ok()?;

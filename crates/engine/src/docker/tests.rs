@@ -1,10 +1,10 @@
 //! Our use of bollard against the fake: what is sent, in which order, and that nothing is sent twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
-use bollard::models::RestartPolicyNameEnum;
+use bollard::models::{EventActor, EventMessage, RestartPolicyNameEnum};
 use canaryd_rollout::{
     CanaryReplicas, Component, ComponentName, Container, ExecHealth, FileMount, Gpus, Health, Mount, Order, Probe,
     PullPolicy, SetId, Sharing, Stop,
@@ -14,10 +14,10 @@ use serde_json::json;
 
 use super::create;
 use super::fake::{self, Shared};
-use super::labels::{self, Identity};
+use super::labels::{self, Identity, ReplicaId};
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::observation::{DockerHealth, Observation, ObservedContainer, RunState};
+use crate::observation::{DockerHealth, ExitCause, Observation, ObservedContainer, RunState};
 use crate::plan::{OneOffPlan, SetPlan};
 
 fn plan(container: Container) -> SetPlan {
@@ -305,4 +305,36 @@ async fn a_container_that_answers_again_is_seen_again_and_one_that_went_meanwhil
     };
     let seen = tokio::time::timeout(Duration::from_secs(10), seen()).await.unwrap();
     assert_eq!(seen.containers.iter().map(|c| c.ordinal).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_container_for_one_command_excuses_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, _state) = fake::engine(dir.path()).await;
+    let died = |id: &str, labels: HashMap<String, String>, at: i64| EventMessage {
+        action: Some("die".to_owned()),
+        actor: Some(EventActor {
+            id: Some(id.to_owned()),
+            attributes: Some(labels.into_iter().chain([("exitCode".to_owned(), "1".to_owned())]).collect()),
+        }),
+        time_nano: Some(1_800_000_000_000_000_000 + at),
+        ..EventMessage::default()
+    };
+    let ours = labels::of_one_off(&one_off(Container::default()), "one");
+    for (neighbour, labels, cause) in
+        [("run", ours, ExitCause::Itself), ("postgres", HashMap::new(), ExitCause::Neighbour)]
+    {
+        let at = if neighbour == "run" { 0 } else { 60_000_000_000 };
+        let replica = Identity::Replica(ReplicaId {
+            rollout: "shop".parse().unwrap(),
+            component: ComponentName::app(),
+            set: SetId::nth(1),
+            revision: "0123456789".parse().unwrap(),
+            ordinal: 1,
+            version: "v1".into(),
+        });
+        engine.inner.hear(&died(neighbour, labels, at));
+        engine.inner.hear(&died("canary", replica.labels("one"), at + 500_000_000));
+        assert_eq!(engine.inner.book().exits("canary").last().unwrap().cause, cause, "{neighbour}");
+    }
 }
