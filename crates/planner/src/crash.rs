@@ -373,13 +373,7 @@ const KILLED: i64 = 137;
 
 fn describe(news: &News, memory_limit: Option<u64>) -> String {
     let News { component, ordinal, exit } = news;
-    let who = match exit.cause {
-        ExitCause::Itself => "",
-        ExitCause::Us => ", stopped by canaryd",
-        ExitCause::Somebody => ", stopped by somebody",
-        ExitCause::Neighbour => ", together with a container beside it",
-        ExitCause::Engine => ", together with the container engine",
-    };
+    let who = by_whom(exit.cause);
     if exit.oom {
         return format!("{component} {ordinal} was killed for memory at {}", clock(exit.at));
     }
@@ -391,6 +385,17 @@ fn describe(news: &News, memory_limit: Option<u64>) -> String {
         );
     }
     format!("{component} {ordinal} ended with exit code {} at {}{who}", exit.code, clock(exit.at))
+}
+
+/// To stand behind an exit.
+pub(crate) fn by_whom(cause: ExitCause) -> &'static str {
+    match cause {
+        ExitCause::Itself => "",
+        ExitCause::Us => ", stopped by canaryd",
+        ExitCause::Somebody => ", stopped by somebody",
+        ExitCause::Neighbour => ", together with a container beside it",
+        ExitCause::Engine => ", together with the container engine",
+    }
 }
 
 /// Time of day, UTC, for sentences.

@@ -11,6 +11,7 @@ mod crew;
 mod deadline;
 mod ensure;
 mod evidence;
+mod gateway_life;
 mod host;
 mod keep;
 mod lanes;

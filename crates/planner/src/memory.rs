@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Answer, Command};
 use crate::crew::{Crew, Crews};
+use crate::gateway_life::GatewayLife;
 use crate::phase::Phase;
 use crate::release::{Blocked, Past, Release};
 use crate::report::OutcomeView;
@@ -86,6 +87,9 @@ pub struct Memory {
     /// The gateway is not as asked.
     #[serde(default)]
     pub(crate) gateway_trouble: Option<GatewayTrouble>,
+    /// The life of the gateway's container.
+    #[serde(default)]
+    pub(crate) gateway_life: Option<GatewayLife>,
     /// How many replicas of each component production was last seen to have by the manifest's word.
     #[serde(default)]
     pub(crate) sizes: BTreeMap<ComponentName, u32>,
@@ -125,6 +129,7 @@ impl Default for Memory {
             orphaned: false,
             deletion: None,
             gateway_trouble: None,
+            gateway_life: None,
             sizes: BTreeMap::new(),
             unwell: None,
         }

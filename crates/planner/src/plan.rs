@@ -42,6 +42,7 @@ pub struct Plan {
 pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     let mut turn = Turn::begin(memory, world, now);
     turn.tell_mishaps();
+    turn.tell_gateway_life();
     turn.look();
     turn.heed_edits();
     turn.observe();
@@ -97,7 +98,7 @@ impl Turn<'_> {
         let rests = self.memory.phase == Phase::Idle && self.memory.deletion.is_none() && !gone;
         let untold = self.memory.gateway_trouble.as_ref().is_some_and(|t| !t.told);
         let acts = self.actions.iter().any(|action| !action.is_housekeeping());
-        if !rests || acts || self.drains() || untold || self.owes_wellness() {
+        if !rests || acts || self.drains() || untold || self.owes_wellness() || self.owes_gateway_life() {
             return TICK;
         }
         let warm = self.memory.previous.iter().filter(|p| !p.crews.is_empty()).map(|p| p.warm_until);

@@ -168,6 +168,21 @@ pub struct GatewayView {
     pub untried: bool,
     /// Why users cannot reach anything through it: it is paused, gone, or answers no question. A clause with its subject.
     pub silent: Option<String>,
+    /// Its container; `None`: there is none.
+    pub container: Option<GatewayContainer>,
+}
+
+/// The gateway's container, as the engine shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayContainer {
+    /// The first signs of its id.
+    pub id: String,
+    /// Whether it is up, paused or not.
+    pub runs: bool,
+    /// When it was last started, if known.
+    pub started_at: Option<Timestamp>,
+    /// How it last ended.
+    pub exit: Option<Exit>,
 }
 
 /// An intent that is proven live.

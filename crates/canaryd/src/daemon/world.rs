@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use canaryd_engine::{ExitCause as SeenCause, Observation, ObservedContainer, RunState as SeenState, Unseen};
 use canaryd_planner::{
-    Desired, EngineView, Exit, ExitCause, Fault, GatewayView, Health, Memory, Replica, RunState, SetView, Slots,
-    Trouble, World,
+    Desired, EngineView, Exit, ExitCause, Fault, GatewayContainer, GatewayView, Health, Memory, Replica, RunState,
+    SetView, Slots, Trouble, World,
 };
 use canaryd_rollout::{Component, RevisionId, Rollout, SetId};
 use jiff::Timestamp;
@@ -53,12 +53,31 @@ fn gateway_of(cell: &Cell, observation: Option<&Observation>, is_dry: bool) -> G
     if let Some((name, unseen)) = mine.and_then(|g| Some((&g.name, g.unseen.as_ref()?))) {
         view.problem.get_or_insert(format!("{}; it serves on", in_words(name, unseen)));
     }
+    view.container = mine.map(container_of);
     let stands = observation.filter(|_| view.live.is_some()).and_then(|_| standstill(&cell.name, mine));
     if let Some(rollout) = lock(&cell.wish).rollout.clone().filter(|_| !is_dry) {
         (view.refused, view.untried) = cell.gateway.word_on(&rollout);
     }
     view.silent = stands.or_else(|| super::evidence::deaf_gateway(cell));
     view
+}
+
+fn container_of(gateway: &canaryd_engine::ObservedGateway) -> GatewayContainer {
+    let runs = match gateway.state {
+        SeenState::Running | SeenState::Paused => true,
+        SeenState::Created | SeenState::Restarting | SeenState::Exited => false,
+    };
+    GatewayContainer {
+        id: short(&gateway.id),
+        runs,
+        // What was known of its start may be older than that it runs.
+        started_at: gateway.started_at.filter(|_| gateway.unseen.is_none()),
+        exit: gateway.exits.last().map(exit_of),
+    }
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
 }
 
 /// Why a gateway that was live cannot answer, where the engine knows.
@@ -193,7 +212,7 @@ fn replica_of(cell: &Cell, reachable: bool, revisions: &Revisions, container: &O
 fn replica(container: &ObservedContainer, health: Health) -> Replica {
     Replica {
         ordinal: container.ordinal,
-        container: container.id.chars().take(12).collect(),
+        container: short(&container.id),
         state: match container.state {
             SeenState::Created => RunState::Created,
             SeenState::Running => RunState::Running,

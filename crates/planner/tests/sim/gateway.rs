@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use canaryd_gateway::{Intent, Traffic};
-use canaryd_planner::{GatewayView, Live};
+use canaryd_planner::{Exit, ExitCause, GatewayContainer, GatewayView, Live};
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
 
@@ -26,11 +26,42 @@ pub struct Nginx {
     pub silent: Option<String>,
     /// What of the newest manifest it refuses.
     pub refused: Option<String>,
+    /// Its container: made when it is first asked for, and brought back a second after somebody ended it.
+    container: Option<GatewayContainer>,
+    made: u32,
+    ended: Option<Timestamp>,
     /// What is live is the twin of this intent.
     twin_of: Option<u64>,
 }
 
 impl Nginx {
+    /// Somebody stops its container, or removes it.
+    pub fn end(&mut self, is_removed: bool, now: Timestamp) {
+        self.ended = Some(now);
+        if let Some(container) = &mut self.container {
+            container.runs = false;
+            container.exit = Some(Exit { at: now, code: 0, oom: false, cause: ExitCause::Somebody });
+        }
+        self.container = self.container.take().filter(|_| !is_removed);
+    }
+
+    fn start_container(&mut self, now: Timestamp) {
+        if self.ended.is_some_and(|ended| now < ended + Duration::from_secs(1)) {
+            return;
+        }
+        let made = self.made;
+        let container = self.container.get_or_insert_with(|| GatewayContainer {
+            id: format!("g{}", made + 1),
+            runs: false,
+            started_at: None,
+            exit: None,
+        });
+        if !container.runs {
+            (container.runs, container.started_at) = (true, Some(now));
+            self.made += 1;
+        }
+    }
+
     pub fn ask(&mut self, intent: &Intent, now: Timestamp) {
         if (self.lowered_offline || self.unexplained) && intent.traffic.canary() > Weight::ZERO {
             return;
@@ -47,6 +78,9 @@ impl Nginx {
     }
 
     pub fn follow(&mut self, now: Timestamp) {
+        if self.asked.is_some() {
+            self.start_container(now);
+        }
         self.old.retain(|until| *until > now);
         // a moment that is too far away is one from before the clock was set back
         let is_due = |due: Timestamp| due <= now || due > now + self.delay;
@@ -103,6 +137,7 @@ impl Nginx {
             problem: self.problem.clone(),
             silent: self.silent.clone(),
             refused: self.refused.clone(),
+            container: self.container.clone(),
             ..GatewayView::default()
         }
     }

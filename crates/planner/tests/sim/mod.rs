@@ -269,7 +269,10 @@ impl Sim {
         self.late = false;
         self.users.visit(self.nginx.live.as_ref(), &self.docker, self.now);
         self.world.evidence = self.users.view(self.now);
-        self.world.gateway = if self.waking { GatewayView::default() } else { self.nginx.view() };
+        let gateway = self.nginx.view();
+        // Of its container the engine tells.
+        let unknown = GatewayView { container: gateway.container.clone(), ..GatewayView::default() };
+        self.world.gateway = if self.waking { unknown } else { gateway };
     }
 
     fn decide(&self) -> Plan {

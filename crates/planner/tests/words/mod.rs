@@ -77,6 +77,8 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["gateway", "works"] => sim.nginx.problem = None,
         ["nobody", "is", "paused"] => sim.docker.unpause(),
         ["gateway", "hangs"] => sim.nginx.silent = Some("its gateway does not answer".to_owned()),
+        ["gateway", "is", "stopped", "by", "somebody"] => sim.nginx.end(false, sim.now),
+        ["gateway", "is", "removed", "by", "somebody"] => sim.nginx.end(true, sim.now),
         ["gateway", "answers"] => sim.nginx.silent = None,
         ["users", "see", bad, "of", all, "fail"] => {
             sim.users.production =
