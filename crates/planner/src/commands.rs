@@ -90,8 +90,9 @@ impl Turn<'_> {
         let expected = command.expected.as_ref()?;
         let now = self.trial().map(|t| &t.release.revision);
         if expected.revision.is_some() && expected.revision.as_ref() != now {
-            let now =
-                self.trial().map_or("nothing is on trial".to_owned(), |t| format!("{} is on trial", t.release.version));
+            let now = self
+                .trial()
+                .map_or("nothing is on trial".to_owned(), |t| format!("{} is on trial", self.name_of(&t.release)));
             return Some(format!("this is not what is on trial any more: {now} now"));
         }
         if expected.stage.is_some() && expected.stage != self.stage() {
@@ -177,9 +178,9 @@ impl Turn<'_> {
         let none = || "nothing is on trial; change the manifest's version to start a rollout".to_owned();
         let trial = self.trial().filter(|t| t.is_canary()).ok_or_else(none)?;
         if self.is_reverting() {
-            return Err(format!("{} is being taken off", trial.release.version));
+            return Err(format!("{} is being taken off", self.name_of(&trial.release)));
         }
-        Ok(trial.release.version.clone())
+        Ok(self.name_of(&trial.release))
     }
 
     fn advance(&mut self, command: &Command) -> Reply {
@@ -326,9 +327,9 @@ impl Turn<'_> {
     fn undo(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
         if let Some(trial) = self.trial() {
             return match trial.kind {
-                Kind::Undo { .. } => Ok(format!("on the way back to {} already", trial.release.version)),
+                Kind::Undo { .. } => Ok(format!("on the way back to {} already", self.name_of(&trial.release))),
                 Kind::Install | Kind::Canary | Kind::Restart => {
-                    Err(format!("{} is on trial: use abort", trial.release.version))
+                    Err(format!("{} is on trial: use abort", self.name_of(&trial.release)))
                 }
             };
         }
@@ -344,7 +345,7 @@ impl Turn<'_> {
             return Err("rollbackWindow is over: set the version line back to start a rollout of the earlier version"
                 .to_owned());
         }
-        let version = previous.release.version.clone();
+        let version = self.name_of(&previous.release);
         self.memory.manual = None;
         self.memory.paused = None;
         *did = Some(self.begin_undo(command.actor.clone()));

@@ -18,6 +18,7 @@ mod lanes;
 mod manifest;
 mod memory;
 mod mishaps;
+mod names;
 mod paused;
 mod phase;
 mod plan;

@@ -14,8 +14,8 @@ impl Turn<'_> {
         if !self.engine_answers() || self.memory.deletion.is_some() {
             return;
         }
+        let Some(version) = self.production_version() else { return };
         let Some(mut production) = self.memory.production.take() else { return };
-        let version = production.release.version.clone();
         for (name, crew) in &mut production.crews {
             let mut befell = Befell::default();
             for (&ordinal, member) in crew.members.iter_mut().filter(|(_, m)| m.wish == Wish::Running) {

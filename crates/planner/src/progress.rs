@@ -40,7 +40,7 @@ impl Turn<'_> {
         }
         self.memory.phase =
             Phase::Preflight { of: rollout.provisional.clone(), since: self.now, waited: Duration::ZERO };
-        self.tell(Severity::Info, "preflight", format!("{} is asked for", rollout.version));
+        self.tell(Severity::Info, "preflight", format!("{} is asked for", self.version()));
         Some(Did::Move)
     }
 
@@ -112,7 +112,7 @@ impl Turn<'_> {
     pub(crate) fn tell_started(&mut self) {
         let Some(trial) = self.memory.trial.as_mut().filter(|t| !t.told) else { return };
         trial.told = true;
-        let message = format!("{} is being started", trial.release.version);
+        let message = format!("{} is being started", self.version());
         self.tell(Severity::Info, "started", message);
     }
 

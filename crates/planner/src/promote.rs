@@ -59,7 +59,7 @@ impl Turn<'_> {
             Kind::Undo { by, .. } => self.end_undo(old, &release, begun, by),
             Kind::Restart => {
                 self.retire_after_drain(old, None);
-                self.tell(Severity::Info, "restarted", format!("{} was restarted", release.version));
+                self.tell(Severity::Info, "restarted", format!("{} was restarted", self.name_of(&release)));
             }
         }
     }
@@ -91,7 +91,7 @@ impl Turn<'_> {
 
     fn end_undo(&mut self, old: Option<Deployed>, back: &Release, begun: jiff::Timestamp, by: String) {
         let Some(old) = old else { return };
-        let reason = format!("back to {} by {by}", back.version);
+        let reason = format!("back to {} by {by}", self.name_of(back));
         let gone = &old.release;
         self.block(Blocked {
             version: gone.version.clone(),
@@ -116,10 +116,11 @@ impl Turn<'_> {
         (requests, failed): (u64, u64),
         actor: Option<String>,
     ) {
+        let name = self.name_of(release);
         let (kind, text) = match outcome {
-            Outcome::Promoted => ("promoted", format!("{} is in production", release.version)),
-            Outcome::Undone => ("undone", format!("{} was undone: {reason}", release.version)),
-            Outcome::Reverted | Outcome::Aborted | Outcome::Superseded => ("ended", release.version.clone()),
+            Outcome::Promoted => ("promoted", format!("{name} is in production")),
+            Outcome::Undone => ("undone", format!("{name} was undone: {reason}")),
+            Outcome::Reverted | Outcome::Aborted | Outcome::Superseded => ("ended", name),
         };
         self.tell(Severity::Info, kind, text);
         self.memory.has_ended(OutcomeView {

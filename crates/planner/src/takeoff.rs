@@ -137,7 +137,8 @@ impl Turn<'_> {
             Outcome::Undone => (Severity::Warning, "undone"),
             Outcome::Promoted => (Severity::Info, "promoted"),
         };
-        self.tell(severity, kind, format!("{version} {}: {reason}", past(outcome)));
+        let name = self.told_apart(&version, &revision);
+        self.tell(severity, kind, format!("{name} {}: {reason}", past(outcome)));
         let reason = reason.to_owned();
         self.memory.has_ended(OutcomeView {
             outcome,

@@ -198,16 +198,6 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Version of what is being tried, or would be.
-    pub(crate) fn version(&self) -> String {
-        let tried = self.trial().map(|t| t.release.version.clone());
-        tried.or_else(|| self.manifest().map(|m| m.version.clone())).unwrap_or_default()
-    }
-
-    pub(crate) fn production_version(&self) -> Option<String> {
-        self.memory.production.as_ref().map(|d| d.release.version.clone())
-    }
-
     /// Index of the stage the trial is at.
     pub(crate) fn stage(&self) -> Option<usize> {
         match self.memory.phase {

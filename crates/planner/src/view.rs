@@ -90,7 +90,7 @@ impl Turn<'_> {
             let why = &blocked.why;
             notes.push(format!(
                 "manifest asks for {}, which {} ({why}); production is {production}",
-                blocked.version,
+                self.told_apart(&blocked.version, &blocked.revision),
                 past(blocked.outcome)
             ));
         }
@@ -297,7 +297,7 @@ impl Turn<'_> {
 
     fn split_sentence(&self, version: &str, production: Option<&str>) -> String {
         let weight = self.world.gateway.traffic().canary();
-        let (version, production) = self.told_apart(version, production.unwrap_or("nobody"));
+        let production = production.unwrap_or("nobody");
         let split =
             format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
         let held = self.trial().and_then(|t| t.crash.as_ref());
@@ -318,17 +318,6 @@ impl Turn<'_> {
                 format!("{split} {rest} {}.", ill.what)
             }
             Some(ill) => format!("{}. {}. {split} {rest}", ill.what, ill.way_on),
-        }
-    }
-
-    /// Both versions, with their revisions where the manifest gives them the same name.
-    pub(crate) fn told_apart(&self, version: &str, production: &str) -> (String, String) {
-        match (&self.memory.trial, &self.memory.production) {
-            (Some(trial), Some(deployed)) if version == production && trial.kind != Kind::Restart => (
-                format!("{version} (revision {})", trial.release.revision),
-                format!("{production} (revision {})", deployed.release.revision),
-            ),
-            _ => (version.to_owned(), production.to_owned()),
         }
     }
 
@@ -379,12 +368,16 @@ impl Turn<'_> {
     /// What the manifest asks for is blocked: said of that version, whatever happened last.
     fn idle_sentence(&self, serves: &str) -> String {
         let blocked = self.manifest().and_then(|m| self.memory.blocked.iter().find(|b| b.is_asked_by(m)));
-        blocked.map_or(format!("{serves}."), |b| self.end_sentence(b.outcome, &b.version, b.at, serves))
+        blocked.map_or(format!("{serves}."), |b| {
+            self.end_sentence(b.outcome, &self.told_apart(&b.version, &b.revision), b.at, serves)
+        })
     }
 
     fn outcome_sentence(&self, serves: &str) -> String {
         let outcome = self.memory.outcome.as_ref();
-        outcome.map_or(format!("{serves}."), |o| self.end_sentence(o.outcome, &o.version, o.at, serves))
+        outcome.map_or(format!("{serves}."), |o| {
+            self.end_sentence(o.outcome, &self.told_apart(&o.version, &o.revision), o.at, serves)
+        })
     }
 
     fn end_sentence(&self, outcome: Outcome, version: &str, at: Timestamp, serves: &str) -> String {

@@ -112,13 +112,12 @@ impl Turn<'_> {
         Some(Illness { grade: Grade::Dead, what, way_on: self.way_on_when_dead(crew) })
     }
 
-    /// What is on trial, told apart from production.
+    /// What is on trial.
     fn stand_in(&self) -> String {
-        let (version, production) = (self.version(), self.production_version().unwrap_or_default());
         if self.trial().is_some_and(|t| t.kind == Kind::Restart) {
             return "its second set".to_owned();
         }
-        self.told_apart(&version, &production).0
+        self.version()
     }
 
     /// What has to come first where production does not answer and what is on trial stands in for it.

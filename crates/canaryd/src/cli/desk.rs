@@ -1,10 +1,10 @@
 //! The keys of a screen that is followed. A key never acts: it opens a question that names the effect, and only the
 //! typed word yes, with Enter, answers it.
 
-use canaryd_planner::{Expected, Report, Verb};
+use canaryd_planner::{Expected, Report, Verb, VersionView};
 
 use super::style::{tame, wrap};
-use super::words::{canary_version, next_stage, share};
+use super::words::{canary_version, next_stage, share, told_apart};
 
 /// More is not the word yes.
 const LONGEST: usize = 16;
@@ -127,7 +127,8 @@ fn can(report: &Report, verb: &str) -> bool {
 /// The verb as it is typed, and what it would do now.
 fn effect(verb: &Verb, report: &Report) -> Option<(&'static str, String)> {
     let version = canary_version(report);
-    let before = report.production.as_ref().map_or("nobody", |v| v.version.as_str());
+    let named = |v: &VersionView| told_apart(report, &v.version, &v.revision);
+    let before = report.production.as_ref().map_or_else(|| "nobody".to_owned(), named);
     let now = share(report.live_weight);
     let next = next_stage(report).map_or("production".to_owned(), |stage| share(stage.weight));
     Some(match verb {

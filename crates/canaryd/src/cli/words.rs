@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use canaryd_planner::{Report, StageView, Waiting};
-use canaryd_rollout::{RolloutName, Weight, fmt};
+use canaryd_planner::{Report, StageView, VersionView, Waiting};
+use canaryd_rollout::{RevisionId, RolloutName, Weight, fmt};
 use jiff::Timestamp;
 
 /// `6m12s`, `15m`, `2.5s`: seconds in words, to the second from ten seconds on.
@@ -129,8 +129,18 @@ pub(crate) fn next_stage(report: &Report) -> Option<&StageView> {
 }
 
 /// The version on trial, for a sentence.
-pub(crate) fn canary_version(report: &Report) -> &str {
-    report.canary.as_ref().map_or("the new version", |v| v.version.as_str())
+pub(crate) fn canary_version(report: &Report) -> String {
+    let named = |v: &VersionView| told_apart(report, &v.version, &v.revision);
+    report.canary.as_ref().map_or_else(|| "the new version".to_owned(), named)
+}
+
+/// A version, with its revision where another content on the same screen has its name too.
+pub(crate) fn told_apart(report: &Report, version: &str, revision: &RevisionId) -> String {
+    let places = [&report.production, &report.canary, &report.previous].into_iter().flatten();
+    let ended = report.outcome.as_ref().map(|end| (&end.version, &end.revision));
+    let mut shown = places.map(|v| (&v.version, &v.revision)).chain(ended);
+    let same = shown.any(|(v, r)| v == version && r != revision);
+    if same { format!("{version} ({revision})") } else { version.to_owned() }
 }
 
 /// What it waits for, to stand after "waits for".

@@ -1,6 +1,6 @@
 //! How it ended: are users fine, why, what now.
 
-use canaryd_planner::{Outcome, OutcomeView, Report, StageState};
+use canaryd_planner::{Outcome, OutcomeView, Report, StageState, VersionView};
 use canaryd_rollout::Weight;
 use canaryd_rollout::fmt::percent;
 
@@ -22,7 +22,8 @@ pub(crate) fn render_ending(report: &Report, host: &str, width: usize, style: St
 }
 
 fn headline(report: &Report, end: &OutcomeView, host: &str) -> (Sign, String) {
-    let (name, version, at) = (&report.name, &end.version, words::date(end.at));
+    let version = words::told_apart(report, &end.version, &end.revision);
+    let (name, at) = (&report.name, words::date(end.at));
     let by = end.actor.as_ref().map(|actor| format!(" by {}", tame(actor))).unwrap_or_default();
     if end.outcome == Outcome::Promoted {
         return (Sign::Done, format!("{name} on {host}: {version} is in production since {at}. All users get it."));
@@ -33,14 +34,15 @@ fn headline(report: &Report, end: &OutcomeView, host: &str) -> (Sign, String) {
         Outcome::Superseded => "made way for a newer version",
         Outcome::Undone => "was taken out of production",
     };
+    let named = |v: &VersionView| words::told_apart(report, &v.version, &v.revision);
     let now = match &report.production {
         None => "Nothing is in production: users get 503.".to_owned(),
         Some(_) if report.live_weight > Weight::ZERO && report.canary.is_none() => {
             format!("The gateway still sends it {}.", words::share(report.live_weight))
         }
-        Some(v) if report.canary.is_some() => format!("{} is in production.", v.version),
+        Some(v) if report.canary.is_some() => format!("{} is in production.", named(v)),
         Some(_) if report.unwell.is_some() => format!("{}.", report.unwell.as_deref().unwrap_or_default()),
-        Some(v) => format!("{} serves all users; nothing to do tonight.", v.version),
+        Some(v) => format!("{} serves all users; nothing to do tonight.", named(v)),
     };
     (Sign::Wrong, format!("{name} on {host}: {version} {what}{by} at {at}. {now}"))
 }
@@ -52,7 +54,7 @@ fn facts(report: &Report, end: &OutcomeView) -> Vec<(&'static str, String)> {
     }
     facts.push(("took", took(report, end)));
     facts.push(("seen", seen(end)));
-    facts.push(("undo", undo(&report.undo)));
+    facts.push(("undo", undo(report)));
     if let Some(files) = &report.files {
         facts.push(("files", files.clone()));
     }

@@ -1,6 +1,6 @@
 //! One rollout with everything about it: the sentence, the stages, the checks, what it waits for, what can be done.
 
-use canaryd_planner::{Outcome, Report, StageState, StageView, UndoView};
+use canaryd_planner::{Outcome, Report, StageState, StageView, UndoView, VersionView};
 
 use super::check;
 use crate::cli::style::{Sign, Style, pad, tame, wrap};
@@ -25,18 +25,14 @@ pub(crate) fn render_follow(report: &Report, host: &str, width: usize, style: St
 }
 
 fn title(report: &Report, host: &str, style: Style) -> String {
-    let version = |v: &canaryd_planner::VersionView| v.version.clone();
+    let version = |v: &VersionView| words::told_apart(report, &v.version, &v.revision);
     let versions = match (&report.production, &report.canary) {
-        (Some(from), Some(to)) if from.revision == to.revision => format!("{}, a second set of it", to.version),
-        // Only the revision tells them apart.
-        (Some(from), Some(to)) if from.version == to.version => {
-            format!("{} ({}) → {} ({})", from.version, from.revision, to.version, to.revision)
-        }
-        (Some(from), Some(to)) => format!("{} → {}", from.version, to.version),
-        (None, Some(to)) => format!("first version {}", to.version),
+        (Some(from), Some(to)) if from.revision == to.revision => format!("{}, a second set of it", version(to)),
+        (Some(from), Some(to)) => format!("{} → {}", version(from), version(to)),
+        (None, Some(to)) => format!("first version {}", version(to)),
         (from, None) => from.as_ref().map(version).unwrap_or_default(),
     };
-    format!("{} on {host}   {versions}", style.bold(report.name.as_str()))
+    format!("{} on {host}   {versions}", style.bold(report.name.as_str())).trim_end().to_owned()
 }
 
 fn stage_lines(report: &Report, stage: &StageView, width: usize, style: Style) -> Vec<String> {
@@ -103,7 +99,7 @@ fn facts(report: &Report, width: usize) -> Vec<String> {
             lanes.iter().map(|(lane, n)| format!("{lane} {} of {} healthy", n.healthy, n.wanted)).collect();
         fact(component.as_str(), &counts.join(" · "));
     }
-    fact("undo", &undo(&report.undo));
+    fact("undo", &undo(report));
     if !report.can.is_empty() {
         let commands: Vec<String> = report.can.iter().map(|verb| command(verb, report.name.as_str())).collect();
         fact("you can", &commands.join(" · "));
@@ -121,10 +117,14 @@ fn command(verb: &str, name: &str) -> String {
 }
 
 /// How ready the way back is.
-pub(crate) fn undo(view: &UndoView) -> String {
-    match view {
-        UndoView::Warm { version, until } => format!("to {version}, at once, until {}", words::date(*until)),
-        UndoView::Cold { version } => format!("to {version}, whose containers must be started first"),
+pub(crate) fn undo(report: &Report) -> String {
+    let named = |version: &String| {
+        let previous = report.previous.as_ref().filter(|previous| &previous.version == version);
+        previous.map_or_else(|| version.clone(), |p| words::told_apart(report, &p.version, &p.revision))
+    };
+    match &report.undo {
+        UndoView::Warm { version, until } => format!("to {}, at once, until {}", named(version), words::date(*until)),
+        UndoView::Cold { version } => format!("to {}, whose containers must be started first", named(version)),
         UndoView::Impossible { why } => format!("impossible: {why}"),
     }
 }

@@ -100,7 +100,7 @@ fn blocks(rows: &[[String; 4]], width: usize, style: Style) -> String {
 
 fn row(report: &Report, wide: bool) -> [String; 4] {
     let version = |v: &canaryd_planner::VersionView| {
-        if wide { format!("{} ({})", v.version, v.revision) } else { v.version.clone() }
+        if wide { format!("{} ({})", v.version, v.revision) } else { named(report, v) }
     };
     let users = match &report.production {
         Some(v) => format!("{} {:>5} %", version(v), report.live_weight.complement().to_string()),
@@ -112,9 +112,13 @@ fn row(report: &Report, wide: bool) -> [String; 4] {
     };
     let mut state = state(report);
     if wide {
-        state.push_str(&format!("; undo: {}", undo(&report.undo)));
+        state.push_str(&format!("; undo: {}", undo(report)));
     }
     [report.name.to_string(), users, trial, tame(&state)]
+}
+
+fn named(report: &Report, v: &canaryd_planner::VersionView) -> String {
+    words::told_apart(report, &v.version, &v.revision)
 }
 
 fn state(report: &Report) -> String {
@@ -160,7 +164,8 @@ fn last_end(report: &Report) -> Option<String> {
         Outcome::Undone => "was undone",
     };
     let why = end.check.as_ref().map(|check| format!(" ({check})")).unwrap_or_default();
-    Some(format!("{} {what} {}{why}", end.version, words::date(end.at)))
+    let version = words::told_apart(report, &end.version, &end.revision);
+    Some(format!("{version} {what} {}{why}", words::date(end.at)))
 }
 
 #[cfg(test)]
@@ -198,6 +203,14 @@ mod tests {
         }
         let text = render_status(&page(&["shop", &long]), false, 80, Style::PLAIN);
         assert!(text.contains("\n  on trial   v1.3.0-rc.1 5 %\n"), "{text}");
+    }
+
+    #[test]
+    fn two_contents_of_one_name_are_told_apart_by_their_revisions() {
+        let mut page = page(&["shop"]);
+        page.rollouts[0].canary.as_mut().unwrap().version = "v1.2.0".to_owned();
+        let text = render_status(&page, false, 0, Style::PLAIN);
+        assert!(text.contains("v1.2.0 (aaaaaaaaaa)    95 %  v1.2.0 (bbbbbbbbbb)     5 %"), "{text}");
     }
 
     #[test]
