@@ -280,11 +280,7 @@ impl Turn<'_> {
                 self.wait_for_absence(*since);
                 Some(Did::Delete)
             }
-            Desired::Ready(_) | Desired::Unknown => {
-                self.notes
-                    .push("deleted; while its manifest is there: change it, or retry, to start it again".to_owned());
-                self.heed_commands().or(Some(Did::Delete))
-            }
+            Desired::Ready(_) | Desired::Unknown => self.heed_commands().or(Some(Did::Delete)),
         }
     }
 }

@@ -80,8 +80,7 @@ impl Turn<'_> {
             let name = self.memory.name().map(ToString::to_string).unwrap_or_default();
             notes.push(format!("orphaned: its manifest is gone; canaryd delete {name} stops it"));
         }
-        let deleted = self.memory.deletion.as_ref().is_some_and(|deletion| deletion.done.is_some());
-        if deleted && self.asks().is_some() {
+        if self.memory.is_deleted() && self.asks().is_some() {
             notes.push("deleted; the manifest is still there: change it, or retry, to start it again".to_owned());
         }
         let Some(manifest) = self.manifest() else { return notes };
@@ -173,7 +172,13 @@ impl Turn<'_> {
     fn can_when_idle(&self) -> Vec<String> {
         let blocked = self.manifest().is_some_and(|m| self.is_blocked(m));
         let undo = self.memory.previous.is_some() && self.undo_is_open();
-        let all = [("retry", blocked), ("undo", undo), ("restart", self.memory.production.is_some()), ("delete", true)];
+        let deleted = self.memory.is_deleted();
+        let all = [
+            ("retry", blocked || deleted),
+            ("undo", undo),
+            ("restart", self.memory.production.is_some()),
+            ("delete", !deleted),
+        ];
         all.into_iter().filter(|(_, sense)| *sense).map(|(verb, _)| verb.to_owned()).collect()
     }
 
