@@ -117,6 +117,10 @@ impl Screen<'_> {
 
     /// A key was pressed, or there will be none any more; `Some`: the screen is left.
     async fn press(&mut self, key: Option<u8>) -> Option<Exit> {
+        if key.is_some() && self.live.turn_page() {
+            self.show();
+            return None;
+        }
         match key.map_or(Wanted::Leave, |key| self.desk.press(key, &self.report)) {
             Wanted::Nothing => {}
             Wanted::Leave => {

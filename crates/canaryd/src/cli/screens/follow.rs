@@ -3,11 +3,17 @@
 use canaryd_planner::{Outcome, Report, StageState, StageView, UndoView, VersionView};
 
 use super::check;
-use crate::cli::style::{Sign, Style, pad, tame, wrap};
+use crate::cli::style::{Sign, Style, pad, tame, width_of, wrap};
 use crate::cli::words;
 
 /// Signs that the name of a check gets.
 const NAME: usize = 18;
+/// With less room than this there are no columns.
+const NARROW: usize = 60;
+/// Where the text of a stage begins.
+const INDENT: usize = 14;
+/// Signs of the bar of the stage under observation.
+const BAR: usize = 20;
 
 /// The whole screen, at most `width` signs wide where words allow it.
 pub(crate) fn render_follow(report: &Report, host: &str, width: usize, style: Style) -> String {
@@ -50,10 +56,13 @@ fn stage_lines(report: &Report, stage: &StageView, width: usize, style: Style) -
         }
         StageState::Current => {
             let share = stage.observed.as_secs_f64() / stage.observe.as_secs_f64().max(0.001);
-            (Sign::Now, format!("now: {requests}, {observed} of {whole} {}", Style::bar(share, 20)))
+            let text = format!("now: {requests}, {observed} of {whole}");
+            let has_room = INDENT + width_of(&text) + 1 + BAR <= width;
+            (Sign::Now, if has_room { format!("{text} {}", Style::bar(share, BAR)) } else { text })
         }
     };
-    let mut lines = vec![format!("  {} {} {text}", style.sign(sign), pad(&words::share(stage.weight), 9))];
+    let first = format!("  {} {} ", style.sign(sign), pad(&words::share(stage.weight), 9));
+    let mut lines = wrap(&first, &" ".repeat(INDENT), &text, width);
     if stage.state == StageState::Current {
         lines.extend(check_lines(report, width));
     }
@@ -65,8 +74,9 @@ fn check_lines(report: &Report, width: usize) -> Vec<String> {
     for (i, one) in report.checks.iter().enumerate() {
         let last = i + 1 == report.checks.len();
         let (branch, trunk) = if last { ("└─", "  ") } else { ("├─", "│ ") };
-        let first = format!("    {branch} {} ", pad(&one.name, NAME));
-        let rest = format!("    {trunk} {} ", " ".repeat(NAME));
+        let (name, under) = if width < NARROW { (format!("{}:", one.name), 1) } else { (pad(&one.name, NAME), NAME) };
+        let first = format!("    {branch} {name} ");
+        let rest = format!("    {trunk} {} ", " ".repeat(under));
         lines.extend(wrap(&first, &rest, &check::summary(report, one), width));
     }
     if let (Some(suspicion), Some(limit)) = (report.suspicion, report.suspicion_limit) {
@@ -159,5 +169,25 @@ mod tests {
         assert_eq!(screen.matches("errors has seen").count(), 1, "{screen}");
         assert!(screen.contains("  waits for  enough numbers, or canaryd advance shop\n"), "{screen}");
         assert!(screen.contains("  paused     checks go on, users stay protected\n"), "{screen}");
+    }
+
+    #[test]
+    fn what_is_gone_has_a_title_without_anything_behind_it() {
+        let gone = report(&serde_json::json!({ "phase": "idle", "production": null, "canary": null }));
+        assert!(render_follow(&gone, "host2", 80, Style::PLAIN).starts_with("shop on host2\n"));
+    }
+
+    #[test]
+    fn on_forty_columns_every_line_fits_and_the_weight_and_numbers_of_the_stage_are_there() {
+        let stage = |weight: u32, state: &str| serde_json::json!({ "weight": weight, "observe": 900.0, "observed": 372.0, "requests": 4812, "state": state });
+        let observing = report(&serde_json::json!({
+            "stages": [stage(1, "passed"), stage(5, "current"), stage(25, "ahead")], "stage": 1
+        }));
+        let screen = render_follow(&observing, "host2", 40, Style::PLAIN);
+        assert!(screen.lines().all(|line| width_of(line) <= 40), "{screen}");
+        let words: Vec<&str> = screen.split_whitespace().collect();
+        assert!(words.join(" ").contains("▶ 5 % now: 4,812 canary requests, 6m12s of 15m"), "{screen}");
+        let wide = render_follow(&observing, "host2", 80, Style::PLAIN);
+        assert!(wide.contains("6m12s of 15m ━━━━━━━━╸───────────\n"), "{wide}");
     }
 }
