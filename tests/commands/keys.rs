@@ -78,8 +78,13 @@ async fn a_key_asks_and_only_the_typed_yes_acts() {
     assert_eq!(host.report(NAME).await.unwrap().phase, "observing", "nothing was done indeed");
     terminal.press("l").await;
     terminal.until(&format!("{NAME}-app-")).await;
+    // Where both have no room on the screen, the state comes again with the next key.
+    terminal.press(" ").await;
+    terminal.until("[a]dvance").await;
     terminal.press("e").await;
     terminal.until("errors: ").await;
+    terminal.press(" ").await;
+    terminal.until("[a]dvance").await;
     terminal.press("pyes\r").await;
     terminal.until("[p] resume").await;
     assert!(host.report(NAME).await.unwrap().paused.is_some());

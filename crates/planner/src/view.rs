@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use canaryd_gateway::Lane;
+use canaryd_gateway::{Lane, Traffic};
 use canaryd_rollout::{ComponentName, Weight};
 use jiff::Timestamp;
 
@@ -296,6 +296,9 @@ impl Turn<'_> {
             return format!(
                 "{version}, the first version, is healthy, but nobody can reach it: its gateway does not run."
             );
+        }
+        if healthy > 0 && self.world.gateway.traffic() != Traffic::Nobody {
+            return format!("{version}, the first version, serves all; not all of its containers are healthy yet.");
         }
         format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
     }

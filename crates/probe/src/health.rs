@@ -171,7 +171,12 @@ pub fn from_running(age: Duration, settings: &HealthSettings) -> Health {
     if age >= settings.startup {
         Health::Healthy
     } else {
-        Health::Starting { last: Some(format!("has no health check: counts as healthy after {:?}", settings.startup)) }
+        Health::Starting {
+            last: Some(format!(
+                "it has no health check and counts as healthy {} after its start",
+                canaryd_rollout::fmt::duration(settings.startup)
+            )),
+        }
     }
 }
 

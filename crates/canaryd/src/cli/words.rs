@@ -152,7 +152,7 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
             None => format!("image {image}"),
         },
         Waiting::Healthy { component, ordinal, last } => match last {
-            Some(last) => format!("{component} {ordinal} to be healthy; its last answer: {last}"),
+            Some(last) => format!("{component} {ordinal} to be healthy: {last}"),
             None => format!("{component} {ordinal} to be healthy; no answer yet"),
         },
         Waiting::GatewayLive { problem } => match problem {

@@ -102,7 +102,12 @@ pub(crate) const HEALTH: Shape = Shape {
         Field::new("port", Kind::Whole(1, 65_535), "9000", "Port for http, where it is not the component's own."),
         Field::new("exec", COMMAND, "[pg_isready, -q]", "A command inside that exits 0; no shell runs it."),
         Field::new("image", Kind::Flag, "true", "The image's own HEALTHCHECK."),
-        Field::new("none", Kind::Flag, "true", "No proof: a container that has run for `startup` counts as well."),
+        Field::new(
+            "none",
+            Kind::Flag,
+            "true",
+            "No proof: a container that has run for `startup` counts as well, and everything waits for that; a shorter wait: { none: true, startup: 5s }.",
+        ),
         Field::new("interval", Kind::Duration, "2s", "Between two probes.").default("2s"),
         Field::new("timeout", Kind::Duration, "1s", "For one probe; at most the interval.").default("1s"),
         Field::new("failures", Kind::Whole(1, 100), "3", "Failures in a row that make a healthy container unhealthy.")
