@@ -69,12 +69,22 @@ impl Standing {
     pub(super) fn choose(&self, newest: &Choices) -> Choices {
         let waits = |refusal: &&Refusal| refusal.next.is_none_or(|(at, _)| Instant::now() < at);
         let refused = self.refusal_of(newest).filter(waits);
-        refused.and(self.accepted.as_ref()).unwrap_or(newest).clone()
+        refused.and(self.stand_in_for(newest)).unwrap_or_else(|| newest.clone())
     }
 
     /// What was accepted last, if that is something else than these choices.
     pub(super) fn other_than(&self, choices: &Choices) -> Option<Choices> {
-        self.accepted.clone().filter(|accepted| accepted != choices)
+        self.stand_in_for(choices).filter(|accepted| accepted != choices)
+    }
+
+    /// What was accepted last, without the trust that the newest choices take back: a secret header that they do not name,
+    /// proxies that they do not believe. That must not wait until a mistake beside it is mended.
+    fn stand_in_for(&self, newest: &Choices) -> Option<Choices> {
+        let mut accepted = self.accepted.clone()?;
+        let Spec { force, trusted_proxies, .. } = &mut accepted.spec;
+        *force = force.take().filter(|force| newest.spec.force.as_ref() == Some(force));
+        trusted_proxies.retain(|proxy| newest.spec.trusted_proxies.contains(proxy));
+        Some(accepted)
     }
 
     /// Why the newest choices are not in force.
@@ -200,5 +210,29 @@ mod tests {
         assert!(standing.accept(dir.path(), &mended) && standing.knows(&mended));
         assert!(standing.refuse(dir.path(), &mended, "a name is gone".to_owned()));
         assert_eq!(standing.choose(&mended), mended, "there is nothing else that NGINX ever took");
+    }
+
+    #[test]
+    fn what_stands_in_for_refused_choices_believes_nobody_whom_those_do_not_believe() {
+        let chosen = |rest: &str| {
+            Choices::of(&crate::daemon::fake::rollout("v1", "", &format!("  gateway:\n    listen: 8080\n{rest}")))
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let trusting = chosen("    force: { header: X-Lane }\n    trustedProxies: [10.0.0.0/8, 192.168.0.0/16]\n");
+        let broken = "    snippets: { location: \"x;\" }\n";
+        let warier = chosen(&format!("    trustedProxies: [10.0.0.0/8]\n{broken}"));
+        let as_before = Choices {
+            spec: Spec { snippets: warier.spec.snippets.clone(), ..trusting.spec.clone() },
+            ..trusting.clone()
+        };
+        let mut standing = Standing::read(dir.path());
+        standing.accept(dir.path(), &trusting);
+        standing.refuse(dir.path(), &as_before, "no".to_owned());
+        assert_eq!(standing.choose(&as_before), trusting, "nothing was taken back");
+        standing.refuse(dir.path(), &warier, "no".to_owned());
+        let chosen = standing.choose(&warier);
+        assert_eq!((chosen.spec.force.is_none(), chosen.spec.trusted_proxies.len()), (true, 1));
+        assert_eq!(chosen.spec.snippets, trusting.spec.snippets);
+        assert_eq!(standing.other_than(&warier), Some(chosen));
     }
 }
