@@ -50,6 +50,13 @@ async fn a_paused_production_a_paused_gateway_and_a_lost_network_are_the_first_w
     docker(&["unpause", gateway]);
     host.until(NAME, "all is well again", well).await;
 
+    docker(&["stop", "--time", "1", gateway]);
+    until_told(&host, "gateway-lost", 1).await;
+    until_told(&host, "gateway-back", 1).await;
+    host.until(NAME, "all is well again", well).await;
+    until_told(&host, "container-paused", 1).await;
+    until_told(&host, "container-unpaused", 1).await;
+
     let network = inspect(&container, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}");
     docker(&["network", "disconnect", &network, &container]);
     let cut_off = |r: &Report| r.sentence.contains("is not on canaryd's network") && r.unwell.is_some();

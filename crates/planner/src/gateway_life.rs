@@ -73,10 +73,10 @@ impl Turn<'_> {
         life.is_of(seen) || (seen.id == life.container && seen.exit.as_ref().is_some_and(doubtful))
     }
 
-    /// Whether a look in a second is due.
+    /// Whether a look in a second is due: who ended it is not known yet.
     pub(crate) fn owes_gateway_life(&self) -> bool {
         let seen = self.world.gateway.container.as_ref();
-        let untold = |life: &GatewayLife| life.over || !seen.is_some_and(|seen| life.is_of(seen));
+        let untold = |life: &GatewayLife| !life.over && !seen.is_some_and(|seen| life.is_of(seen));
         self.memory.deletion.is_none() && self.memory.gateway_life.as_ref().is_some_and(untold)
     }
 
