@@ -213,7 +213,7 @@ pub struct PlanPage {
     pub from: Option<String>,
     /// The version that the manifest asks for.
     pub to: String,
-    /// What would be done now and why, in one or two sentences.
+    /// How it stands at this moment: the sentence of `status`.
     pub now: String,
     /// What would be done first, one line each; empty: nothing.
     pub actions: Vec<String>,

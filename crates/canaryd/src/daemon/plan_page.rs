@@ -86,13 +86,15 @@ fn allowed(check: &canaryd_rollout::Check) -> f64 {
     }
 }
 
-/// Asks the planner itself: how things stand at this moment, and the first actions, in words, if this manifest were saved.
+/// How things stand at this moment, and what the planner itself says to this manifest: the first actions, in words, if it
+/// were saved.
 fn decide(house: &Arc<House>, rollout: &Rollout, memory: &Memory) -> (String, Vec<String>) {
     let cell = house.cell(&rollout.name).unwrap_or_else(|| house.detached_cell(&rollout.name, memory.clone()));
     let slots = Slots { may_move: true, may_start: true, ahead: Vec::new() };
     let mut world = world_of(house, &cell, memory, slots);
-    let present = plan(memory, &world, Timestamp::now()).report.map(|r| r.sentence);
-    let present = present.unwrap_or_else(|| format!("nothing of {} runs yet", rollout.name));
+    // As `status` says it: its turn may be another one than is assumed here.
+    let published = lock(&cell.report).as_ref().map(|report| report.sentence.clone());
+    let present = published.unwrap_or_else(|| format!("nothing of {} runs yet", rollout.name));
     world.desired = Desired::Ready(Box::new(rollout.clone()));
     let decided = plan(memory, &world, Timestamp::now());
     (present, decided.actions.iter().map(in_words).collect())
@@ -283,6 +285,23 @@ mod tests {
         assert_eq!(name, ["blog is described by /manifests/blog.yaml: this file counts only in its place"]);
         assert_eq!(warned("/manifests/blog.yaml", manifest("blog", 80)).await, [""; 0]);
         assert_eq!(warned("/manifests/shop.yaml", manifest("shop", 81)).await, [""; 0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn how_it_stands_is_what_status_says_whatever_is_assumed_of_its_turn() {
+        let site = Site::new().await;
+        let now = async || {
+            let pages = pages(&site.house, "/manifests/shop.yaml".to_owned(), manifest("shop", 80)).await.unwrap();
+            pages[0].now.clone()
+        };
+        assert_eq!(now().await, "nothing of shop runs yet");
+        let report = serde_json::json!({
+            "name": "shop", "phase": "preflight", "sentence": "v1 serves all. v2 waits for its turn.", "liveWeight": 0,
+            "wantedWeight": 0, "stages": [], "checks": [], "waiting": [], "notes": [], "can": [],
+            "undo": { "is": "cold", "version": "v1" }, "replicas": {}
+        });
+        *lock(&site.cell("shop").report) = serde_json::from_value(report).unwrap();
+        assert_eq!(now().await, "v1 serves all. v2 waits for its turn.");
     }
 
     fn resolved(version: &str, replicas: u32, observe: &str) -> Rollout {
