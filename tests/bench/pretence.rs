@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use canaryd_gateway::container::{ACCESS_LOG, CANARY_LOG};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -97,6 +98,9 @@ impl Pretence {
             let engine = self.engine();
             let Some(container) = engine.containers.get(id) else { return gone() };
             let mounts = container["HostConfig"]["Mounts"].as_array().cloned().unwrap_or_default();
+            if ops_inside(container).is_some() {
+                open_logs(&mounts);
+            }
             let conf = mounts.iter().find(|m| m["ReadOnly"] == true && ops_inside(container).is_some());
             conf.and_then(|m| m["Source"].as_str().map(PathBuf::from))
         };
@@ -114,6 +118,17 @@ impl Pretence {
         }
         engine.tell(id, "start");
         empty(204)
+    }
+}
+
+/// As NGINX does at its start: one whose logs are missing is told to open them.
+fn open_logs(mounts: &[Value]) {
+    let log = mounts.iter().find(|m| m["ReadOnly"] != true).and_then(|m| m["Source"].as_str());
+    for name in [ACCESS_LOG, CANARY_LOG] {
+        if let Some(log) = log {
+            let path = Path::new(log).join(name);
+            std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use canaryd_rollout::Weight;
 
 use crate::action::{Action, Answer, Command, Verb};
+use crate::evidence::Leave;
 use crate::memory::{Manual, Pause};
 use crate::phase::Phase;
 use crate::release::{Blocked, Release};
@@ -117,7 +118,8 @@ impl Turn<'_> {
             Verb::Pause => self.pause(command),
             Verb::Resume => Ok(self.resume(command)),
             Verb::Abort => self.abort(command, did),
-            Verb::Rollback if self.can_abort() => self.abort(command, did),
+            // On the way back already, to end that would leave the users where they were.
+            Verb::Rollback if self.can_abort() && !self.is_undoing() => self.abort(command, did),
             Verb::Undo | Verb::Rollback => self.undo(command, did),
             Verb::Retry => self.retry(did),
             Verb::Restart => self.restart(did),
@@ -135,7 +137,9 @@ impl Turn<'_> {
     /// What is acknowledged is on disk first. Only what lowers a weight does not wait for that, and says so.
     fn obey_unrecorded(&mut self, command: &Command, did: &mut Option<Did>, why: &str) -> Reply {
         let off = self.can_abort() && !self.is_reverting();
+        let undoing = self.is_undoing();
         let done = match &command.verb {
+            Verb::Rollback if undoing => return self.undo(command, did),
             Verb::Abort | Verb::Rollback if off => {
                 let version = self.version();
                 self.abort(command, did)?;
@@ -192,27 +196,48 @@ impl Turn<'_> {
             ));
         };
         self.memory.manual = None;
+        let below = self.granted() < self.stage_weight(stage);
+        if stage == self.last_stage() && !below {
+            return Ok(self.hurry(&version, command));
+        }
+        self.end_own_pause(command);
+        let to = stage + usize::from(!below);
+        let goal = self.stage_weight(to);
+        if let Some(trial) = self.memory.trial.as_mut().filter(|t| t.push.is_none()) {
+            trial.push = Some(Push::Stage { stage: to });
+            self.tell(Severity::Info, "advanced", format!("{version}: on to {goal} %, by {}", command.actor));
+        }
+        Ok(format!(
+            "{version} goes to {goal} % as soon as its replicas are healthy; a crash or a failed check still takes it off"
+        ))
+    }
+
+    /// In the last stage only its time can be skipped: what nobody has seen enough of goes to production on a reason alone.
+    fn hurry(&mut self, version: &str, command: &Command) -> String {
+        if let Some(watch) = self.memory.phase.watch_mut().filter(|watch| !watch.skipped) {
+            watch.skipped = true;
+            self.tell(Severity::Info, "advanced", format!("{version}: no more waiting at 100 %, by {}", command.actor));
+        }
+        let lacks = match self.leave(Weight::FULL) {
+            Leave::Granted => {
+                self.end_own_pause(command);
+                return format!(
+                    "{version} goes to production as soon as its replicas are healthy; a crash or a failed check still takes it off"
+                );
+            }
+            Leave::Samples { check, need, .. } => format!("{need} more requests for {check}"),
+            Leave::Silent(why) => format!("evidence: {why}"),
+        };
+        format!(
+            "{version} goes to production without more time, but not without {lacks}; promote --reason WHY does without"
+        )
+    }
+
+    /// A pause that nobody asked for ends with a word of a person.
+    fn end_own_pause(&mut self, command: &Command) {
         if self.memory.paused.take_if(|p| p.by.is_none()).is_some() {
             self.tell_resumed(command);
         }
-        let last = stage == self.last_stage();
-        let below = self.granted() < self.stage_weight(stage);
-        let push = match (last, below) {
-            (true, false) => Push::Finish { reason: "advanced by a person".to_owned() },
-            (true | false, true) => Push::Stage { stage },
-            (false, false) => Push::Stage { stage: stage + 1 },
-        };
-        let goal = if last && !below {
-            "production".to_owned()
-        } else {
-            format!("{} %", self.stage_weight(stage + usize::from(!below)))
-        };
-        if let Some(trial) = self.memory.trial.as_mut().filter(|t| t.push.is_none()) {
-            trial.push = Some(push);
-        }
-        Ok(format!(
-            "{version} goes to {goal} as soon as its replicas are healthy; a crash or a failed check still takes it off"
-        ))
     }
 
     fn promote(&mut self, command: &Command, reason: &str) -> Reply {
@@ -248,8 +273,9 @@ impl Turn<'_> {
 
     fn resume(&mut self, command: &Command) -> String {
         let had = self.memory.paused.take().is_some() | self.memory.manual.is_some();
-        if self.memory.manual.take().is_some() {
-            self.reenter();
+        let given_back = self.memory.manual.take().is_some();
+        if given_back {
+            self.give_back();
         }
         self.forgive_environment();
         if let Some(watch) = self.memory.phase.watch_mut().filter(|_| had) {
@@ -258,7 +284,15 @@ impl Turn<'_> {
         if had {
             self.tell_resumed(command);
         }
-        if had { format!("{} goes on by itself", self.version()) } else { "it was not paused".to_owned() }
+        let version = self.version();
+        match (had, self.stage().filter(|_| given_back)) {
+            (true, Some(stage)) => {
+                let (weight, last) = (self.stage_weight(stage), self.last_stage() + 1);
+                format!("{version} goes on by itself, in stage {} of {last}, with {weight} %", stage + 1)
+            }
+            (true, None) => format!("{version} goes on by itself"),
+            (false, _) => "it was not paused".to_owned(),
+        }
     }
 
     fn tell_resumed(&mut self, command: &Command) {
@@ -267,6 +301,10 @@ impl Turn<'_> {
 
     fn can_abort(&self) -> bool {
         self.trial().is_some() || matches!(self.memory.phase, Phase::Preflight { .. }) || self.is_about_to_start()
+    }
+
+    fn is_undoing(&self) -> bool {
+        !self.is_reverting() && self.trial().is_some_and(|t| matches!(t.kind, Kind::Undo { .. }))
     }
 
     /// Whether this very plan would begin with what the manifest asks for.

@@ -121,7 +121,7 @@ impl Turn<'_> {
             return (watch.unlive >= limit).then(|| self.await_gateway(limit));
         }
         watch.spent += delta;
-        let (spent, observed) = (watch.spent, watch.observed >= limits.observe);
+        let (spent, observed) = (watch.spent, watch.skipped || watch.observed >= limits.observe);
         if spent < limit {
             return None;
         }

@@ -78,13 +78,29 @@ impl Turn<'_> {
     }
 
     /// At the first stage at or above the present weight, its time from zero.
-    pub(crate) fn reenter(&mut self) {
+    fn reenter(&mut self) {
+        let weight = self.granted();
+        let stages = self.manifest().map(|m| m.stages.clone()).unwrap_or_default();
+        self.begin_again_at(stages.iter().position(|s| s.weight >= weight).unwrap_or(0));
+    }
+
+    /// A weight that was set by hand is given back: at the last stage that gives no more than the hand gave, its time from
+    /// zero. Nobody gets more by it than a stage that was observed allows.
+    pub(crate) fn give_back(&mut self) {
+        let weight = self.granted();
+        let stages = self.manifest().map(|m| m.stages.clone()).unwrap_or_default();
+        let stage = stages.iter().rposition(|s| s.weight <= weight).unwrap_or(0);
+        let least = stages.get(stage).map_or(weight, |s| s.weight.min(weight));
+        if let Some(trial) = &mut self.memory.trial {
+            trial.weight = least;
+        }
+        self.begin_again_at(stage);
+    }
+
+    fn begin_again_at(&mut self, stage: usize) {
         if self.stage().is_none() {
             return;
         }
-        let weight = self.granted();
-        let stages = self.manifest().map(|m| m.stages.clone()).unwrap_or_default();
-        let stage = stages.iter().position(|s| s.weight >= weight).unwrap_or(0);
         let watch = Watch::begin(self.now, self.requests().0);
         let last = stage == self.last_stage();
         self.memory.phase = if last { Phase::Soaking { watch } } else { Phase::Observing { stage, watch } };

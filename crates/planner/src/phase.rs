@@ -129,11 +129,14 @@ pub(crate) struct Watch {
     pub(crate) entered: Timestamp,
     /// Canary requests counted before it.
     pub(crate) requests_before: u64,
+    /// A person waits for this time no longer.
+    #[serde(default)]
+    pub(crate) skipped: bool,
 }
 
 impl Watch {
     pub(crate) fn begin(now: Timestamp, requests_before: u64) -> Self {
         let none = Duration::ZERO;
-        Self { observed: none, spent: none, unlive: none, entered: now, requests_before }
+        Self { observed: none, spent: none, unlive: none, entered: now, requests_before, skipped: false }
     }
 }

@@ -239,7 +239,7 @@ impl Turn<'_> {
             let problem = self.world.gateway.problem.clone();
             self.waiting.push(Waiting::GatewayLive { problem });
         }
-        let left = limits.observe.saturating_sub(watch.observed);
+        let left = if watch.skipped { Duration::ZERO } else { limits.observe.saturating_sub(watch.observed) };
         if !left.is_zero() {
             self.waiting.push(Waiting::Time { seconds: left.as_secs() + u64::from(left.subsec_nanos() > 0) });
         }
@@ -319,7 +319,8 @@ impl Turn<'_> {
         if held || !(app && workers && observed && self.trial_is_well()) {
             return Some(Did::Wait);
         }
-        self.close_stage(last, finish);
+        let skipped = finish || self.memory.phase.watch().is_some_and(|watch| watch.skipped);
+        self.close_stage(last, skipped);
         self.memory.phase = Phase::Promoting { swapped: false };
         Some(Did::Move)
     }

@@ -12,17 +12,17 @@ use crate::phase::Phase;
 use crate::trial::Kind;
 
 impl Memory {
-    /// Whether this rollout holds one of the host's slots for moving.
+    /// Whether this rollout holds one of the host's slots for moving. What waits for a person, or for the host to be mended,
+    /// keeps nobody else from it; nor does a first version, which takes traffic from nobody, once its containers run.
     #[must_use]
     pub fn moving(&self) -> bool {
+        let waits = self.paused.is_some() || self.manual.is_some();
+        let waits = waits || self.trial.as_ref().is_some_and(|trial| trial.refusal.is_some());
         match self.phase {
             Phase::Idle | Phase::Preflight { .. } => false,
-            Phase::Installing
-            | Phase::Starting
-            | Phase::Observing { .. }
-            | Phase::Soaking { .. }
-            | Phase::Promoting { .. }
-            | Phase::Reverting { .. } => true,
+            Phase::Installing => self.starting(),
+            Phase::Starting | Phase::Observing { .. } | Phase::Soaking { .. } => !waits,
+            Phase::Promoting { .. } | Phase::Reverting { .. } => true,
         }
     }
 

@@ -353,7 +353,9 @@ impl Turn<'_> {
             Waiting::Environment { why } => Some(format!("It waits for its environment: {why}.")),
             Waiting::Samples { need, .. } => {
                 let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;
-                Some(format!("No sign of harm; {need} more requests before {next} %."))
+                let all = self.granted() == Weight::FULL;
+                let goal = if all { "production".to_owned() } else { format!("{next} %") };
+                Some(format!("No sign of harm; {need} more requests before {goal}."))
             }
             Waiting::GatewayLive { problem: Some(problem) } => {
                 Some(format!("The gateway has not taken over {} % yet: {problem}.", self.wanted_weight()))

@@ -30,7 +30,7 @@ pub(super) struct Known {
     /// The entry in the list for which the inspection holds.
     entry: String,
     /// The latest inspection, and when it was made.
-    found: Option<(ContainerInspectResponse, Timestamp)>,
+    found: Option<(Arc<ContainerInspectResponse>, Timestamp)>,
     /// An event told of it since that inspection was asked for.
     changed: bool,
     overdue: Option<Overdue>,
@@ -43,12 +43,12 @@ struct Overdue {
     asking: Option<JoinHandle<Answer>>,
 }
 
-type Answer = Result<Option<ContainerInspectResponse>>;
+type Answer = Result<Option<Arc<ContainerInspectResponse>>>;
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Look {
-    pub(super) found: ContainerInspectResponse,
+    pub(super) found: Arc<ContainerInspectResponse>,
     /// `Some`: not inspected now; what was found is a guess.
     pub(super) unseen: Option<Unseen>,
 }
@@ -82,13 +82,13 @@ impl Inner {
 
     /// The inspection that still holds. What is younger than a minute in its state is always inspected, since its entry would
     /// be the same after one more restart; likewise what never ran, since nothing tells of a start that failed.
-    fn settled(&self, id: &str, entry: &str) -> Option<ContainerInspectResponse> {
+    fn settled(&self, id: &str, entry: &str) -> Option<Arc<ContainerInspectResponse>> {
         let cache = self.cache();
         let known = cache.get(id).filter(|k| k.entry == entry && !k.changed && k.overdue.is_none())?;
         let (found, at) = known.found.as_ref()?;
         let holds = Timestamp::now().duration_since(*at).unsigned_abs() < AGE;
         let ran = !matches!(status(found), Status::CREATED | Status::EMPTY);
-        (holds && ran && !entry.contains("second")).then(|| found.clone())
+        (holds && ran && !entry.contains("second")).then(|| Arc::clone(found))
     }
 
     /// An event told of a container: the next look inspects it.
@@ -114,7 +114,7 @@ impl Inner {
         }
         let (inner, id) = (Arc::clone(self), id.to_owned());
         tokio::spawn(async move {
-            let answer = inner.inspect(&id).await;
+            let answer = inner.inspect(&id).await.map(|found| found.map(Arc::new));
             inner.note(&id, entry, &answer);
             answer
         })
@@ -137,7 +137,7 @@ impl Inner {
         let mut cache = self.cache();
         match answer {
             Ok(Some(found)) => {
-                let found = Some((found.clone(), Timestamp::now()));
+                let found = Some((Arc::clone(found), Timestamp::now()));
                 // What an event told while it was under way may not be in it.
                 let changed = cache.get(id).is_some_and(|known| known.changed);
                 cache.insert(id.to_owned(), Known { entry, found, changed, overdue: None });
@@ -169,7 +169,8 @@ impl Inner {
             why: overdue.map_or("no answer".to_owned(), |o| o.why.clone()),
             inspected: last.map(|(_, at)| *at),
         };
-        Look { found: guessed(summary, last.map(|(found, _)| found)), unseen: Some(unseen) }
+        let found = guessed(summary, last.map(|(found, _)| found.as_ref()));
+        Look { found: Arc::new(found), unseen: Some(unseen) }
     }
 }
 

@@ -53,7 +53,7 @@ impl Inner {
 
     fn enter(&self, observation: &mut Observation, identity: Identity, look: Look) {
         let Look { found, unseen } = look;
-        let found = &found;
+        let found = found.as_ref();
         let id = found.id.clone().unwrap_or_default();
         let kin = Some(kin(&identity));
         let exits = {

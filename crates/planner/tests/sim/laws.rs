@@ -88,9 +88,10 @@ impl Laws {
                     to.map(|to| self.condemned.remove(&to));
                 }
                 Some(Verb::Promote { .. }) => self.daring = true,
-                // one step is dared by it: the last one only from the last stage
-                Some(Verb::Advance) => self.daring |= answer.message.contains("goes to production"),
-                Some(Verb::Pause | Verb::Resume | Verb::Abort | Verb::Restart | Verb::Traffic { .. }) | None => {}
+                Some(
+                    Verb::Advance | Verb::Pause | Verb::Resume | Verb::Abort | Verb::Restart | Verb::Traffic { .. },
+                )
+                | None => {}
             }
         }
         if plan.events.iter().any(|e| e.kind == "started") {
