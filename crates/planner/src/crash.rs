@@ -280,7 +280,9 @@ impl Turn<'_> {
     /// How a pause of canaryd itself ends, for the history.
     pub(crate) fn ways_on(&self, lacks: Option<Lack>) -> String {
         let name = self.manifest().map(|m| m.name.to_string()).unwrap_or_default();
-        let command = format!("canaryd {} {name}", self.way_on());
+        let way_on = self.way_on();
+        let reason = if way_on == "promote" { " --reason WHY" } else { "" };
+        let command = format!("canaryd {way_on} {name}{reason}");
         match lacks {
             Some(lack) => format!("It goes on by itself with {}, at once by: {command}", self.what_is_missing(lack)),
             None => format!("To go on: {command}"),
@@ -302,6 +304,8 @@ impl Turn<'_> {
         match lacks {
             Some(Lack::Gateway) => "resume",
             Some(Lack::Evidence) | None if held || self.stage().is_none() => "resume",
+            // What nobody has seen enough of goes to production on a reason alone.
+            Some(Lack::Evidence) if self.granted() == Weight::FULL => "promote",
             Some(Lack::Evidence) | None => "advance",
         }
     }

@@ -171,7 +171,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Goes to the next stage now; a failing check still takes the version off
-    #[command(after_help = "Example: canaryd advance shop --comment 'looked at the traces'")]
+    #[command(
+        after_help = "In the last stage it skips the time, not the requests that promotion needs: promote --reason does without.\n\
+                           Example: canaryd advance shop --comment 'looked at the traces'"
+    )]
     Advance(VerbArgs),
     /// Gives all users the version on trial and finishes; health and failing checks still count
     #[command(after_help = "Example: canaryd promote shop --reason 'security fix'")]
@@ -180,7 +183,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example: canaryd pause shop --comment 'until the call is over'")]
     Pause(VerbArgs),
     /// Goes on after a pause; gives a weight set by hand back
-    #[command(after_help = "Example: canaryd resume shop")]
+    #[command(
+        after_help = "A weight set by hand goes back to the last stage that gives no more than it.\nExample: canaryd resume shop"
+    )]
     Resume(VerbArgs),
     /// Takes the version on trial off, before it is in production
     #[command(after_help = "Example: canaryd abort shop")]

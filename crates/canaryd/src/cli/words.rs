@@ -92,7 +92,7 @@ pub(crate) fn held(report: &Report) -> Option<Held> {
     let name = &report.name;
     report.waiting.iter().find_map(|w| match w {
         Waiting::Resume { why, verb, by_itself, lacks: _ } => {
-            Some(Held { why: why.clone(), go_on: format!("canaryd {verb} {name}"), alone: !by_itself })
+            Some(Held { why: why.clone(), go_on: command(verb, name), alone: !by_itself })
         }
         Waiting::Manual { why } => {
             let why = format!("its weight is set by hand: {why}");
@@ -218,8 +218,17 @@ pub(crate) fn waiting_below(report: &Report, waits: &Waiting) -> String {
     }
 }
 
+/// A verb as it is typed.
+pub(crate) fn command(verb: &str, name: &RolloutName) -> String {
+    match verb {
+        "promote" => format!("canaryd promote {name} --reason WHY"),
+        "traffic" => format!("canaryd traffic {name} PERCENT"),
+        verb => format!("canaryd {verb} {name}"),
+    }
+}
+
 fn end_of_pause(verb: &str, lacks: Option<&str>, name: &RolloutName) -> String {
-    let command = format!("canaryd {verb} {name}");
+    let command = command(verb, name);
     lacks.map_or(command.clone(), |lacks| format!("{lacks}, or {command}"))
 }
 

@@ -12,7 +12,7 @@ use canaryd_gateway::{AccessLine, Route};
 use canaryd_journal::{TickBatch, TickRow};
 use canaryd_planner::{EvidenceView, Memory, Recent, settings_of};
 use canaryd_rollout::{CheckKind, SetId};
-use canaryd_telemetry::{Attempt, LossDetector, Owner, Rate, Seen, Tail, TailState, Tick, evidence};
+use canaryd_telemetry::{Attempt, LossDetector, Owner, Rate, Seconds, Seen, Tail, TailState, Tick, evidence};
 use canaryd_verdict::{Arm, Judge, Sample, Settings};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -327,13 +327,14 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
     let owners: BTreeMap<IpAddr, Owner> = held.owners.iter().map(|(ip, (owner, _))| (*ip, owner.clone())).collect();
     let slow = slow_limit(cell);
     let mut tick = Tick { second: now.as_second(), ..Tick::default() };
-    let mut samples = Vec::new();
+    let seconds = Seconds::of(lines.iter().map(|line| line.time));
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); seconds.count()];
     for line in &lines {
         held.rate.add(now.as_second(), u64::from(is_of_users(line.route)));
         for attempt in evidence(line, &owners, slow) {
             tick.add(&attempt);
             held.count_recent(now.as_second(), &attempt);
-            samples.extend(held.sample(&attempt).filter(|_| held.is_of_now(line)));
+            samples[seconds.index(line.time)].extend(held.sample(&attempt).filter(|_| held.is_of_now(line)));
         }
     }
     if held.recent.turns(now.as_second()) {
@@ -341,7 +342,9 @@ fn read_one(house: &House, cell: &Cell, now: Timestamp, at: Duration, batch: &mu
     }
     let number = held.number;
     if let Some((set, judge)) = held.judge.as_mut() {
-        judge.tick(now.as_second(), &samples);
+        for (samples, before) in samples.iter().zip((0..seconds.count()).rev()) {
+            judge.tick(now.as_second() - i64::try_from(before).unwrap_or_default(), samples);
+        }
         if let Ok(json) = serde_json::to_string(&NumberedRef { number, judge }) {
             batch.judges.push((cell.name.to_string(), set.to_string(), json));
         }

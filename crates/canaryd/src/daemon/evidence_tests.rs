@@ -76,6 +76,39 @@ async fn edited_stages_keep_the_evidence_and_edited_checks_begin_with_none() {
 }
 
 #[tokio::test]
+async fn failures_of_a_time_when_canaryd_was_away_count_by_their_seconds() {
+    let site = Site::new().await;
+    let (cell, memory) = on_trial(&site).await;
+    restore(&site.house, &cell).await;
+    attend(&cell, &memory);
+    let set = memory.canary_set().expect("v2 is on trial");
+    let addr: IpAddr = "10.77.0.3".parse().unwrap();
+    lock(&cell.evidence).owners.insert(addr, (Owner { set, ordinal: 1 }, None));
+    let log = log_of(&site.house, &cell);
+    fs::create_dir_all(log.parent().unwrap()).unwrap();
+    let begun = Timestamp::now().as_second() + 1;
+    // One client, as behind a proxy that names nobody: each request fails, for twenty seconds.
+    let line = |n: i64| {
+        let (second, tenth) = (begun + n / 10, n % 10);
+        format!(
+            "{{\"t\":\"{second}.{tenth}\",\"gen\":\"1.4\",\"ro\":\"shop\",\"lane\":\"canary\",\"ruled\":\"0\",\"up\":\"shop_canary\",\
+             \"served\":\"canary\",\"m\":\"GET\",\"path\":\"/\",\"st\":\"500\",\"b\":\"12\",\"rt\":\"0.010\",\"ua\":\"{addr}:8000\",\
+             \"us\":\"500\",\"ut\":\"0.010\",\"uc\":\"0.001\",\"uh\":\"0.010\",\"mode\":\"\",\"under\":\"\",\"client\":\"2a\",\
+             \"id\":\"7\",\"done\":\"OK\",\"sse\":\"\"}}\n"
+        )
+    };
+    fs::write(&log, (0..200).map(line).collect::<String>()).unwrap();
+    read_all(&site.house, &[Arc::clone(&cell)], Duration::ZERO);
+    let held = lock(&cell.evidence);
+    let (_, judge) = held.judge.as_ref().expect("it goes on");
+    assert!(
+        matches!(judge.verdict(None), canaryd_verdict::Verdict::Fail { .. }),
+        "{}",
+        serde_json::to_string(judge).unwrap()
+    );
+}
+
+#[tokio::test]
 async fn a_log_counts_as_read_only_when_its_end_was_reached() {
     let site = Site::new().await;
     let cell = site.cell("shop");

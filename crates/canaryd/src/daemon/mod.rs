@@ -49,7 +49,7 @@ use canaryd_rollout::RolloutName;
 use canaryd_source::DirectorySource;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::DaemonArgs;
@@ -122,11 +122,36 @@ fn tell_systemd(state: &[sd_notify::NotifyState<'_>]) {
 async fn end_of_life() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hangup = hangup().context("cannot listen for SIGHUP")?;
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hung_up => {}
     }
     Ok(())
+}
+
+/// The terminal was closed. Whoever started canaryd with `nohup` wants it to go on: then SIGHUP is ignored, and stays so.
+fn hangup() -> std::io::Result<Option<Signal>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    if is_ignored(&status, SignalKind::hangup().as_raw_value()) {
+        Ok(None)
+    } else {
+        signal(SignalKind::hangup()).map(Some)
+    }
+}
+
+/// Whether a process with this `/proc/PID/status` ignores the signal (proc(5), `SigIgn`: a mask, lowest bit first).
+fn is_ignored(status: &str, number: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    u32::try_from(number).ok().and_then(|n| mask.checked_shr(n.checked_sub(1)?)).is_some_and(|mask| mask & 1 == 1)
 }
 
 async fn close(house: &Arc<House>) {
@@ -289,6 +314,13 @@ mod tests {
                 assert!(said.contains(word), "{word:?} is not said: {said}");
             }
         }
+    }
+
+    #[test]
+    fn a_hangup_that_whoever_started_it_ignores_is_ignored() {
+        let status = |mask: &str| format!("Name:\tcanaryd\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t1\n");
+        assert!(is_ignored(&status("0000000000000001"), 1) && is_ignored(&status("0000000000001003"), 1));
+        assert!(!is_ignored(&status("0000000000001000"), 1) && !is_ignored("", 1));
     }
 
     #[tokio::test(flavor = "multi_thread")]

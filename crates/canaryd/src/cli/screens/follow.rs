@@ -111,19 +111,10 @@ fn facts(report: &Report, width: usize) -> Vec<String> {
     }
     fact("undo", &undo(report));
     if !report.can.is_empty() {
-        let commands: Vec<String> = report.can.iter().map(|verb| command(verb, report.name.as_str())).collect();
+        let commands: Vec<String> = report.can.iter().map(|verb| words::command(verb, &report.name)).collect();
         fact("you can", &commands.join(" · "));
     }
     lines
-}
-
-/// A verb as it is typed.
-fn command(verb: &str, name: &str) -> String {
-    match verb {
-        "promote" => format!("canaryd promote {name} --reason WHY"),
-        "traffic" => format!("canaryd traffic {name} PERCENT"),
-        verb => format!("canaryd {verb} {name}"),
-    }
 }
 
 /// How ready the way back is.
