@@ -66,7 +66,7 @@ mod tests {
             let longest = if seconds.count() == 3_600 { f64::INFINITY } else { 2.0 };
             // of none it is no number
             prop_assert!(!(0..seconds.count()).any(|index| span(index) > longest));
-            prop_assert!(seconds.count() == 1 || seconds.width / seconds.count() as f64 >= 1.0);
+            prop_assert!(seconds.count() == 1 || seconds.width >= f64::from(u32::try_from(seconds.count()).unwrap()));
             let mut sorted = times.clone();
             sorted.sort_by(f64::total_cmp);
             prop_assert!(sorted.is_sorted_by_key(|time| seconds.index(*time)));
