@@ -100,6 +100,21 @@ async fn image_of(engine: &dyn Engine, component: &Component, id: &str) -> Strin
 }
 
 fn aside(rollout: &Rollout) -> u16 {
-    let port = rollout.gateway.listen.first().map_or(8080, |listen| listen.port);
-    port.checked_add(ASIDE).unwrap_or(port - ASIDE)
+    beside(rollout.gateway.listen.first().map_or(8080, |listen| listen.port))
+}
+
+/// Another port that is easily told from it.
+fn beside(port: u16) -> u16 {
+    port.checked_add(ASIDE).unwrap_or_else(|| port - ASIDE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_has_one_beside_it() {
+        assert_eq!((beside(80), beside(8080), beside(65_535)), (80 + ASIDE, 8080 + ASIDE, 65_535 - ASIDE));
+        assert!((1..=u16::MAX).all(|port| beside(port) != port && beside(port) > 0));
+    }
 }
