@@ -40,8 +40,9 @@ pub(crate) fn hidden_around(text: &str, document: usize, at: usize) -> Vec<Span>
         written.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '?' | '{' | '[' | '"' | '\''));
     let begin = line.end - words.len();
     let end = words.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').unwrap_or(words.len());
-    let value =
-        if words[end..].trim_start_matches(['"', '\'', ' ']).starts_with([':', '=']) { begin + end } else { begin };
+    // the name, and what makes it one, are plain structure: with them a reader finds the place
+    let rest = words[end..].trim_start_matches(['"', '\'', ' ']).strip_prefix([':', '=']);
+    let value = rest.map_or(begin, |rest| line.end - rest.trim_start().len());
     let hidden = value..line.start + written.trim_end().len();
     if hidden.is_empty() { Vec::new() } else { vec![hidden] }
 }
@@ -136,12 +137,12 @@ mod tests {
         let expected = [
             "spec:",
             "  app: { image: x, port: 1",
-            "  env***",
-            "    A***",
+            "  env:",
+            "    A: ***",
             "    - ***",
             "  port: [",
-            "  app***",
-            "  image***",
+            "  app: ***",
+            "  image: ***",
         ];
         for (n, line) in expected.iter().enumerate() {
             assert_eq!(shown(text, n + 1), *line, "line {}", n + 1);
