@@ -151,6 +151,19 @@ fn picture(screen: &str, footer: &[String], now: &str, height: usize) -> Vec<Str
     lines.into_iter().map(str::to_owned).chain(footer.iter().cloned()).collect()
 }
 
+/// What a terminal of this size shows of a page: its beginning, which says how it stands, and how much is left.
+pub(crate) fn top(text: &str, (width, height): (usize, usize)) -> String {
+    let folded = fold(text, width);
+    let lines: Vec<&str> = folded.lines().collect();
+    let room = height.saturating_sub(1).max(1);
+    if lines.len() <= room {
+        return folded;
+    }
+    let shown = room.saturating_sub(1).max(1);
+    let left = several((lines.len() - shown) as u64, "more line");
+    format!("{}\n… and {left}: a higher terminal, or without --watch\n", lines[..shown].join("\n"))
+}
+
 /// Columns and rows of the terminal; 80 by 24 where there is none.
 pub(crate) fn size() -> (usize, usize) {
     match rustix::termios::tcgetwinsize(std::io::stdout()) {
@@ -194,6 +207,19 @@ mod tests {
         assert_eq!(picture(screen, &footer, "▶", 24).len(), 9, "all of it");
         assert_eq!(picture(screen, &footer, "▶", 6), ["title", "sentence", "  ▶ 5 %  now", "", "  Type yes"]);
         assert_eq!(picture(screen, &footer, "▶", 1), ["  ▶ 5 %  now", "", "  Type yes"]);
+    }
+
+    #[test]
+    fn of_a_page_that_is_higher_than_the_terminal_the_beginning_is_seen() {
+        let page: String = (0..40).map(|n| format!("line {n}\n")).collect();
+        let seen = top(&page, (80, 24));
+        assert_eq!(seen.lines().count(), 23);
+        assert!(
+            seen.starts_with("line 0\n")
+                && seen.ends_with("line 21\n… and 18 more lines: a higher terminal, or without --watch\n"),
+            "{seen}"
+        );
+        assert_eq!(top("line 0\n", (80, 24)), "line 0\n");
     }
 
     #[test]

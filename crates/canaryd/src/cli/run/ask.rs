@@ -11,7 +11,7 @@ use super::patience::Patience;
 use super::{daemon, json, reach};
 use crate::cli::args::{Common, EventsArgs, ExplainArgs, OutputFormat, PlanArgs, StatusArgs};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::live::{put, put_exact, size, talk};
+use crate::cli::live::{put, put_exact, size, talk, top};
 use crate::cli::screens::{render_event, render_explain, render_follow, render_plan, render_status};
 use crate::cli::style::Style;
 
@@ -46,7 +46,7 @@ pub(crate) async fn status(args: StatusArgs, common: &Common) -> Result<Exit, Fa
 
 fn show_status(args: &StatusArgs, text: &str) {
     let clear = args.watch && std::io::stdout().is_terminal();
-    put(&if clear { format!("\u{1b}[H\u{1b}[2J{text}") } else { text.to_owned() });
+    put(&if clear { format!("\u{1b}[H\u{1b}[2J{}", top(text, size())) } else { text.to_owned() });
 }
 
 /// What became of the daemon.

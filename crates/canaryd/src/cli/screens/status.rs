@@ -10,6 +10,10 @@ use crate::cli::words;
 
 /// With less room than this the state of a rollout is not legible beside its columns.
 const NARROWEST_STATE: usize = 20;
+/// Lines that the state of one rollout takes in the table.
+const MOST_LINES: usize = 3;
+/// A reason of this length is told once in a row.
+const LONG: usize = 20;
 
 /// The table. `wide`: revisions and the way back as well. `width` of 0: lines are not wrapped.
 pub(crate) fn render_status(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
@@ -76,12 +80,25 @@ fn table(page: &StatusPage, wide: bool, width: usize, style: Style) -> String {
     for (i, row) in rows.iter().enumerate() {
         let first: String = row.iter().zip(columns).map(|(cell, n)| pad(cell, n) + "  ").collect();
         let room = if width == 0 { usize::MAX } else { width };
-        for line in wrap(&first, &" ".repeat(indent), &row[3], room) {
+        for line in shortened(wrap(&first, &" ".repeat(indent), &row[3], room), width) {
             text.push_str(&if i == 0 { style.dim(&line) } else { line });
             text.push('\n');
         }
     }
     text
+}
+
+/// A table is for the eye: what a rollout says at length is in `status NAME`.
+fn shortened(mut lines: Vec<String>, width: usize) -> Vec<String> {
+    if width == 0 || lines.len() <= MOST_LINES {
+        return lines;
+    }
+    lines.truncate(MOST_LINES);
+    if let Some(last) = lines.last_mut() {
+        while width_of(last) + 1 > width && last.pop().is_some() {}
+        last.push('…');
+    }
+    lines
 }
 
 /// Where the columns leave no room for the state, each rollout has lines of its own.
@@ -92,7 +109,7 @@ fn blocks(rows: &[[String; 4]], width: usize, style: Style) -> String {
     for [name, fields @ ..] in rows {
         lines.push(style.bold(name));
         for (title, text) in head[1..].iter().zip(fields) {
-            lines.extend(wrap(&named(title), "             ", text, width));
+            lines.extend(shortened(wrap(&named(title), "             ", text, width), width));
         }
     }
     lines.join("\n") + "\n"
@@ -142,7 +159,19 @@ fn state(report: &Report) -> String {
         other => format!("waits for {}", words::waiting(report, other)),
     }));
     parts.extend(report.notes.iter().find(|note| !says_the_end_again(report, note)).cloned());
-    parts.join("; ")
+    told_once(parts).join("; ")
+}
+
+/// Without the parts whose reason an earlier one gives: one trouble keeps a rollout waiting and makes it unwell.
+fn told_once(parts: Vec<String>) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for part in parts {
+        let reason = part.split_once(": ").map_or("", |(_, reason)| reason);
+        if reason.len() < LONG || !told.iter().any(|earlier| earlier.contains(reason)) {
+            told.push(part);
+        }
+    }
+    told
 }
 
 /// The note about a blocked version, where the row has just said how that version ended.
@@ -203,6 +232,19 @@ mod tests {
         }
         let text = render_status(&page(&["shop", &long]), false, 80, Style::PLAIN);
         assert!(text.contains("\n  on trial   v1.3.0-rc.1 5 %\n"), "{text}");
+    }
+
+    #[test]
+    fn a_long_reason_is_told_once_and_shortened_where_a_person_looks() {
+        let mut page = page(&["shop"]);
+        let reason = format!("network shop-net: {}", "no free subnet is left ".repeat(12).trim_end());
+        page.rollouts[0].unwell = Some(format!("the gateway does not run: {reason}"));
+        page.rollouts[0].waiting = vec![Waiting::GatewayLive { problem: Some(reason.clone()) }];
+        let piped = render_status(&page, false, 0, Style::PLAIN);
+        assert_eq!(piped.matches(&reason).count(), 1, "{piped}");
+        let seen = render_status(&page, false, 80, Style::PLAIN);
+        assert!(seen.contains("UNWELL: the gateway") && seen.ends_with("…\n"), "{seen}");
+        assert_eq!(seen.lines().count(), 3 + MOST_LINES, "{seen}");
     }
 
     #[test]
