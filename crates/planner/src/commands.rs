@@ -225,7 +225,9 @@ impl Turn<'_> {
                     "{version} goes to production as soon as its replicas are healthy; a crash or a failed check still takes it off"
                 );
             }
-            Leave::Samples { check, need, .. } => format!("{need} more requests for {check}"),
+            Leave::Samples { check, need, .. } => {
+                format!("{} for {check}", crate::crew::several(need, "more request"))
+            }
             Leave::Silent(why) => format!("evidence: {why}"),
         };
         format!(

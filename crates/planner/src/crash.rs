@@ -284,6 +284,9 @@ impl Turn<'_> {
         let reason = if way_on == "promote" { " --reason WHY" } else { "" };
         let command = format!("canaryd {way_on} {name}{reason}");
         match lacks {
+            Some(Lack::Calm) => format!(
+                "It goes on by itself with calmer numbers, and is taken off when a check proves harm. To take it off now: {command}"
+            ),
             Some(lack) => format!("It goes on by itself with {}, at once by: {command}", self.what_is_missing(lack)),
             None => format!("To go on: {command}"),
         }
@@ -293,6 +296,7 @@ impl Turn<'_> {
     pub(crate) fn what_is_missing(&self, lack: Lack) -> String {
         match lack {
             Lack::Evidence => "enough numbers".to_owned(),
+            Lack::Calm => "calmer numbers".to_owned(),
             Lack::Gateway => format!("{} % live", self.wanted_weight()),
         }
     }
@@ -303,6 +307,8 @@ impl Turn<'_> {
         let lacks = self.memory.paused.as_ref().and_then(|pause| pause.lacks);
         match lacks {
             Some(Lack::Gateway) => "resume",
+            // Nobody is advised to give more traffic to what looks bad.
+            Some(Lack::Calm) => "abort",
             Some(Lack::Evidence) | None if held || self.stage().is_none() => "resume",
             // What nobody has seen enough of goes to production on a reason alone.
             Some(Lack::Evidence) if self.granted() == Weight::FULL => "promote",

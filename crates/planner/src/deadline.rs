@@ -92,10 +92,13 @@ impl Turn<'_> {
             let (ordinal, last) = self.not_healthy(crew)?;
             Some((name.clone(), ordinal, last))
         })?;
-        let serves = Self::app_crew(&trial.crews).is_some_and(|c| self.healthy(c) > 0);
+        let healthy = self.is_install() && Self::app_crew(&trial.crews).is_some_and(|c| self.healthy(c) > 0);
         let last = last.map(|l| format!(" (last: {l})")).unwrap_or_default();
         let reason = format!("{name} {ordinal} was not healthy within {}{last}", words(limit));
-        if self.is_install() && serves {
+        if healthy && !self.first_version_serves() {
+            return None; // it could serve: that no request reaches it is the gateway's doing
+        }
+        if healthy {
             self.tell(Severity::Notify, "degraded", format!("{reason}; the healthy ones serve"));
             return Some(self.finish_install());
         }
@@ -150,7 +153,8 @@ impl Turn<'_> {
 
     /// A pause that a person may end, and the evidence as well: at night there are no requests, in the morning there are.
     fn await_evidence(&mut self, why: &str) -> Did {
-        self.pause_for(Lack::Evidence, why.to_owned())
+        let lack = if self.is_suspicious() { Lack::Calm } else { Lack::Evidence };
+        self.pause_for(lack, why.to_owned())
     }
 
     /// Nobody is blamed for a weight that could not be given; the stage's time begins when it is live.
@@ -176,7 +180,7 @@ impl Turn<'_> {
     fn heed_return(&mut self, stage: usize) {
         let Some(lack) = self.memory.paused.as_ref().and_then(|pause| pause.lacks) else { return };
         let is_there = match lack {
-            Lack::Evidence => self.leave(self.next_stage_weight(stage)) == Leave::Granted,
+            Lack::Evidence | Lack::Calm => self.leave(self.next_stage_weight(stage)) == Leave::Granted,
             Lack::Gateway => true,
         };
         if !is_there || !self.weight_is_live() {
@@ -188,6 +192,7 @@ impl Turn<'_> {
         }
         let why = match lack {
             Lack::Evidence => "the evidence is there".to_owned(),
+            Lack::Calm => "the numbers have calmed down".to_owned(),
             Lack::Gateway => format!("{} % are live", self.wanted_weight()),
         };
         self.tell(Severity::Info, "resumed", format!("{} goes on: {why}", self.version()));

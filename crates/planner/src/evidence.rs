@@ -2,8 +2,10 @@
 
 use canaryd_rollout::{ComponentName, Weight};
 use canaryd_verdict::{HoldReason, Judge, Verdict};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::crew::several;
+use crate::deadline::words;
 use crate::report::{Outcome, Waiting};
 use crate::turn::{Did, STRIDE, Turn};
 
@@ -70,12 +72,18 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// A check looks bad, without proof yet.
+    pub(crate) fn is_suspicious(&self) -> bool {
+        let verdict = self.judge().filter(|_| self.stale_evidence().is_none()).map(|judge| judge.verdict(None));
+        matches!(verdict, Some(Verdict::Hold { reason: HoldReason::Suspicious { .. } }))
+    }
+
     /// Says what the numbers still want before this weight. `true`: nothing.
     pub(crate) fn has_leave(&mut self, next: Weight) -> bool {
         match self.leave(next) {
             Leave::Granted => true,
             Leave::Samples { check, have, need } => {
-                let eta = self.eta(need);
+                let eta = self.eta(need).map(|eta| eta.max(self.warm_in(&check)));
                 self.waiting.push(Waiting::Samples { check, have, need, eta });
                 false
             }
@@ -84,6 +92,34 @@ impl<'a> Turn<'a> {
                 false
             }
         }
+    }
+
+    /// Seconds until a check that has seen cold containers only begins to count; 0 for others.
+    fn warm_in(&self, check: &str) -> u64 {
+        let reports = self.judge().map(|judge| judge.reports(None)).unwrap_or_default();
+        let until = reports.iter().find(|report| report.name == check).and_then(|report| report.cold_until);
+        until.and_then(|until| u64::try_from(until - self.now.as_second()).ok()).unwrap_or(0)
+    }
+
+    /// What is said of harm: that nothing shows any, and which check has only seen containers that warm up.
+    pub(crate) fn no_sign_of_harm(&self) -> String {
+        if self.is_suspicious() {
+            return "No proof of harm".to_owned();
+        }
+        let reports = self.judge().map(|judge| judge.reports(None)).unwrap_or_default();
+        let cold = reports.iter().filter(|report| !report.observe_only).find(|report| report.cold_until.is_some());
+        let Some((check, until)) = cold.and_then(|check| Some((check, check.cold_until?))) else {
+            return "No sign of harm".to_owned();
+        };
+        let (name, requests) = (&check.name, several(check.left_out, "request"));
+        let warmup = self.manifest().map(|m| words(m.analysis.warmup)).unwrap_or_default();
+        let ends = match Timestamp::from_second(until) {
+            Ok(at) if at > self.now => format!("ends at {}", crate::crash::clock(at)),
+            Ok(_) | Err(_) => "leaves out the first five of each container".to_owned(),
+        };
+        format!(
+            "No failure shows harm, but {name} has counted nothing yet: {requests} fell into the warm-up ({warmup}), which {ends}"
+        )
     }
 
     /// Seconds until so many more canary requests at the present traffic.

@@ -62,8 +62,7 @@ impl Turn<'_> {
         let refusal = trial.refusal.as_mut()?;
         refusal.spent = Duration::ZERO;
         let why = format!("{}; it was tried for {}", refusal.what, words(PATIENCE));
-        let serves = Self::app_crew(&self.trial()?.crews).is_some_and(|c| self.healthy(c) > 0);
-        if self.is_install() && serves {
+        if self.first_version_serves() {
             self.tell(Severity::Notify, "degraded", format!("{why}; the healthy ones serve"));
             return Some(self.finish_install());
         }

@@ -174,6 +174,14 @@ impl Turn<'_> {
         self.wish().is_some_and(|(traffic, lanes)| live.is_some_and(|l| l.traffic == traffic && l.lanes == lanes))
     }
 
+    /// Whether a first version answers users, with all of its replicas or with some.
+    pub(crate) fn first_version_serves(&self) -> bool {
+        let app = self.trial().filter(|_| self.is_install()).and_then(|trial| Self::app_crew(&trial.crews));
+        app.is_some_and(|crew| self.healthy(crew) > 0)
+            && self.serves_as_it_should()
+            && self.world.gateway.traffic() != Traffic::Nobody
+    }
+
     /// Whether the granted weight is what was asked for last, and proven live.
     pub(crate) fn weight_is_live(&self) -> bool {
         let weight = self.wanted_weight();

@@ -117,8 +117,7 @@ impl Turn<'_> {
         if trial.release.is_asked_by(rollout) || !interruptible {
             return None;
         }
-        let serves = Self::app_crew(&trial.crews).is_some_and(|c| self.healthy(c) > 0);
-        if self.is_install() && serves {
+        if self.first_version_serves() {
             return Some(self.finish_install());
         }
         let back = if self.production_is(rollout) { "was set back to" } else { "now asks for" };

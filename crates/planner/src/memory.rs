@@ -227,6 +227,8 @@ impl Pause {
 pub(crate) enum Lack {
     /// Requests, or a source that tells of them.
     Evidence,
+    /// A check that looks bad to calm down; a proof takes the version off.
+    Calm,
     /// A gateway that does what is asked.
     Gateway,
 }

@@ -291,7 +291,7 @@ impl Turn<'_> {
         let by_itself = match pause.lacks {
             Some(Lack::Gateway) => true,
             // Where nobody sends requests none will come.
-            Some(Lack::Evidence) => self.world.evidence.requests_per_second > 0.0,
+            Some(Lack::Evidence | Lack::Calm) => self.world.evidence.requests_per_second > 0.0,
             None => false,
         };
         let lacks = pause.lacks.map(|lack| self.what_is_missing(lack));

@@ -6,7 +6,7 @@ use canaryd_gateway::{Lane, Traffic};
 use canaryd_rollout::{ComponentName, Weight};
 use jiff::Timestamp;
 
-use crate::crew::{Crews, count};
+use crate::crew::{Crews, count, several};
 use crate::memory::Pause;
 use crate::phase::Phase;
 use crate::release::{Blocked, Release};
@@ -49,7 +49,8 @@ impl Turn<'_> {
             manual: memory.manual.as_ref().map(|m| format!("{} % by {} since {}", m.weight, m.by, clock(m.at))),
             outcome: memory.outcome.clone(),
             ended: memory.ended.clone(),
-            unmet: self.blocked().map(|b| Unmet::Blocked { version: b.version.clone(), why: b.why.clone() }),
+            // the same content may have got another version meanwhile: that is what is asked for
+            unmet: self.blocked().map(|b| Unmet::Blocked { version: manifest.version.clone(), why: b.why.clone() }),
             replicas: self.replica_views(),
             unwell: self.ill.as_ref().map(|ill| ill.what.clone()),
         })
@@ -89,7 +90,7 @@ impl Turn<'_> {
             let why = &blocked.why;
             notes.push(format!(
                 "manifest asks for {}, which {} ({why}); production is {production}",
-                self.told_apart(&blocked.version, &blocked.revision),
+                self.told_apart(&manifest.version, &blocked.revision),
                 past(blocked.outcome)
             ));
         }
@@ -149,7 +150,16 @@ impl Turn<'_> {
         manifest.stages.iter().enumerate().map(view).collect()
     }
 
+    /// What a person can say now. While the journal cannot be written that is what lowers.
     fn can(&self) -> Vec<String> {
+        let mut verbs = self.verbs();
+        if self.world.journal_trouble.is_some() {
+            verbs.retain(|verb| verb == "abort");
+        }
+        verbs
+    }
+
+    fn verbs(&self) -> Vec<String> {
         let verbs: &[&str] = match (&self.memory.phase, self.memory.paused.is_some() || self.memory.manual.is_some()) {
             (Phase::Observing { .. } | Phase::Soaking { .. }, true) => {
                 &["resume", "advance", "abort", "promote", "traffic"]
@@ -309,6 +319,13 @@ impl Turn<'_> {
         let split =
             format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
         let held = self.trial().and_then(|t| t.crash.as_ref());
+        if held.is_none()
+            && let Some(blind) = self.blind_sentence(version)
+        {
+            let stuck = || self.next_need().filter(|_| self.world.journal_trouble.is_some());
+            let rest = self.pause_sentence().or_else(stuck).map(|need| format!(" {need}")).unwrap_or_default();
+            return format!("{blind} {split}{rest}");
+        }
         let rest = match (held, self.refusal(), self.next_need()) {
             (Some(crash), _, _) if self.memory.paused.as_ref().is_some_and(|p| p.why.contains(&crash.what)) => {
                 format!("{version} is off as a precaution. {}", self.pause_sentence().unwrap_or_default())
@@ -317,7 +334,7 @@ impl Turn<'_> {
             (None, Some(why), _) => format!("{version} is off: {why}."),
             (None, None, Some(need)) => need,
             (None, None, None) if self.ill.is_some() => "No sign that it does harm.".to_owned(),
-            (None, None, None) => "No sign of harm.".to_owned(),
+            (None, None, None) => format!("{}.", self.no_sign_of_harm()),
         };
         match &self.ill {
             None => format!("{split} {rest}"),
@@ -327,6 +344,14 @@ impl Turn<'_> {
             }
             Some(ill) => format!("{}. {}. {split} {rest}", ill.what, ill.way_on),
         }
+    }
+
+    /// Users are sent to a version whose harm nobody would see: what comes first, with what a person can do.
+    fn blind_sentence(&self, version: &str) -> Option<String> {
+        let (_, why) = self.world.evidence.silent.as_ref()?;
+        let watched = self.ill.is_some() || self.world.gateway.traffic().canary() == Weight::ZERO;
+        let name = &self.manifest()?.name;
+        (!watched).then(|| format!("Nobody watches {version} now: {why}; canaryd abort {name} takes it off at once."))
     }
 
     /// What the host refuses to the trial, and how it goes on.
@@ -345,6 +370,10 @@ impl Turn<'_> {
             Waiting::Resume { .. } => self.pause_sentence(),
             Waiting::Settings { why } => Some(format!("It waits: {why}.")),
             Waiting::Manual { why } => Some(format!("The weight is set by hand: {why}.")),
+            Waiting::Evidence { why } if self.is_suspicious() => {
+                let name = &self.manifest()?.name;
+                Some(format!("It waits: {why}; canaryd abort {name} takes it off at once."))
+            }
             Waiting::Evidence { why } => Some(format!("Nothing can be said now: {why}.")),
             Waiting::Environment { .. } if self.stands_in() => {
                 let production = self.production_version().unwrap_or_default();
@@ -355,7 +384,8 @@ impl Turn<'_> {
                 let next = self.memory.next_weight().unwrap_or(1.0) * 100.0;
                 let all = self.granted() == Weight::FULL;
                 let goal = if all { "production".to_owned() } else { format!("{next} %") };
-                Some(format!("No sign of harm; {need} more requests before {goal}."))
+                let more = several(*need, "more request");
+                Some(format!("{}; {more} before {goal}.", self.no_sign_of_harm()))
             }
             Waiting::GatewayLive { problem: Some(problem) } => {
                 Some(format!("The gateway has not taken over {} % yet: {problem}.", self.wanted_weight()))
@@ -377,9 +407,9 @@ impl Turn<'_> {
 
     /// What the manifest asks for is blocked: said of that version, whatever happened last.
     fn idle_sentence(&self, serves: &str) -> String {
-        let blocked = self.manifest().and_then(|m| self.memory.blocked.iter().find(|b| b.is_asked_by(m)));
-        blocked.map_or(format!("{serves}."), |b| {
-            self.end_sentence(b.outcome, &self.told_apart(&b.version, &b.revision), b.at, serves)
+        let asked = self.manifest().zip(self.blocked());
+        asked.map_or(format!("{serves}."), |(manifest, b)| {
+            self.end_sentence(b.outcome, &self.told_apart(&manifest.version, &b.revision), b.at, serves)
         })
     }
 

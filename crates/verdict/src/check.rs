@@ -28,6 +28,9 @@ pub(crate) struct Check {
     canary: LaneNumbers,
     production: LaneNumbers,
     latencies: Option<Latencies>,
+    /// Canary latencies left out because their replica was cold.
+    #[serde(default)]
+    left_out: u64,
     p1: P1,
     bar: f64,
     /// Bad requests that counted as evidence, see `client`.
@@ -87,6 +90,7 @@ impl Check {
             canary: LaneNumbers::default(),
             production: LaneNumbers::default(),
             latencies,
+            left_out: 0,
             p1: P1::new(p0),
             bar: bar(alpha, shares.p1, p0),
             counted: 0,
@@ -116,6 +120,7 @@ impl Check {
         let Seen { sample, cold } = seen;
         let is_bad = bad.is_bad(sample);
         if self.latencies.is_some() && *cold {
+            self.left_out += 1;
             return;
         }
         let lane = match sample.arm {
@@ -191,7 +196,16 @@ impl Check {
     pub(crate) fn clearance(&self, question: &Question, next: Option<f64>, beta: f64) -> Clearance {
         let next = next.filter(|_| !question.observe_only);
         let LaneNumbers { requests, bad } = self.canary;
-        clearance(requests, bad, question.bad.limit(), next, beta)
+        match clearance(requests, bad, question.bad.limit(), next, beta) {
+            // a version that was only ever seen cold has not been seen
+            Clearance::NotNeeded if next.is_some() && self.is_only_cold() => Clearance::Needs { more: 1 },
+            leave => leave,
+        }
+    }
+
+    /// Requests came, and all of them fell into the warm-up.
+    pub(crate) fn is_only_cold(&self) -> bool {
+        self.left_out > 0 && self.canary.requests == 0
     }
 
     /// Everything that people want to know of it.
@@ -205,6 +219,8 @@ impl Check {
             production: self.production,
             limit: question.bad.limit(),
             latency: self.latency_numbers(question.bad),
+            left_out: self.left_out,
+            cold_until: None,
             suspicion: self.suspicion(settings.alpha),
             ln_e: self.p1.ln(),
             bar: self.bar,

@@ -79,7 +79,7 @@ impl Judge {
     /// The verdict on going to `next` (share of the traffic, 0.0 to 1.0; `None`: only staying is asked).
     ///
     /// Harm before suspicion before clearance. A proof of harm is never taken back. Going to any share wants at least one canary
-    /// request that was counted.
+    /// request that was counted, and one in each check whose requests all fell into the warm-up.
     #[must_use]
     pub fn verdict(&self, next: Option<f64>) -> Verdict {
         let harm = self.harm();
@@ -137,8 +137,15 @@ impl Judge {
             .checks
             .iter()
             .zip(&self.checks)
-            .map(|(question, check)| check.report(question, next, &self.settings))
+            .map(|(question, check)| CheckReport {
+                cold_until: self.cold_until(check),
+                ..check.report(question, next, &self.settings)
+            })
             .collect()
+    }
+
+    fn cold_until(&self, check: &Check) -> Option<i64> {
+        check.is_only_cold().then(|| self.warmup.over_at(self.settings.warmup))?
     }
 
     /// The one number: largest suspicion over all checks that act. Reverts at 1/alpha.

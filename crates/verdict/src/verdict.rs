@@ -61,6 +61,12 @@ pub struct CheckReport {
     pub limit: f64,
     /// Latency checks: the bound in seconds and the quantile.
     pub latency: Option<LatencyNumbers>,
+    /// Latency checks: canary requests that are not counted, because they fell into the warm-up of a container.
+    #[serde(default)]
+    pub left_out: u64,
+    /// While all of them did: the Unix second from which the first container counts as warm.
+    #[serde(default)]
+    pub cold_until: Option<i64>,
     /// Largest of (E × share / k) over its processes: reverts at 1/alpha.
     pub suspicion: f64,
     /// Natural logarithm of the e-value of P1.

@@ -22,6 +22,13 @@ impl Warmup {
         cold
     }
 
+    /// The second from which the first replica is warm, if `seconds` alone decide it.
+    pub(crate) fn over_at(&self, seconds: f64) -> Option<i64> {
+        #[expect(clippy::cast_possible_truncation, reason = "seconds of a warm-up, far below 2^63")]
+        let seconds = seconds.ceil() as i64;
+        self.0.iter().map(|(_, first, _)| first.saturating_add(seconds)).min()
+    }
+
     fn replica(&mut self, ordinal: u32, second: i64) -> &mut (u32, i64, u32) {
         let known = self.0.iter().position(|(known, _, _)| *known == ordinal);
         let index = known.unwrap_or_else(|| {

@@ -65,9 +65,10 @@ impl Asked {
         let (name, version, held) = (&report.name, &canary.version, words::held(report).filter(|held| held.alone)?);
         let message = format!("{version} of {name} is not decided; it waits for a person: {}", held.why);
         let again = format!("canaryd wait {name} --version {version}");
+        let way = if held.go_on.starts_with("canaryd abort ") { "take it off" } else { "go on" };
         Some(
             Failure::new(Exit::Undecided, message)
-                .hint(format!("go on: {}\n        then wait again: {again}", held.go_on)),
+                .hint(format!("{way}: {}\n        then wait again: {again}", held.go_on)),
         )
     }
 

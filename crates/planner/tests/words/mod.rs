@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use canaryd_planner::{Desired, ExitCause, Expected, Fault, Verb};
-use canaryd_rollout::{CanaryReplicas, ComponentName, ImageState, OnDelete, OnInconclusive, Order, SetId};
+use canaryd_rollout::{
+    CanaryReplicas, Check, CheckKind, ComponentName, ImageState, OnDelete, OnInconclusive, Order, SetId,
+};
 
 use crate::sim::Sim;
 use crate::sim::manifest::{component, errors, percent, stage};
@@ -136,6 +138,11 @@ fn manifest(sim: &mut Sim, words: &[&str]) {
         ["canaryReplicas", "full"] => m.app.canary_replicas = CanaryReplicas::Full,
         ["stages", weights @ .., "each", time] => {
             m.stages = weights.iter().map(|w| stage(percent(w), seconds(time))).collect();
+        }
+        ["latency", "p95", max, "after", warmup] => {
+            m.analysis.warmup = Duration::from_secs(seconds(warmup));
+            let kind = CheckKind::Latency { quantile: 0.95, max: Duration::from_secs(seconds(max)) };
+            m.checks.push(Check { name: "lat".to_owned(), kind, ..errors(0.01) });
         }
         ["errors", max] => m.checks = vec![errors(percent(max).share())],
         ["worker", name, n, rest @ ..] => {

@@ -84,6 +84,27 @@ fn weight(walk: &mut Walk, at: &At) -> Option<Weight> {
     weight.map_err(|_| walk.wrong(at, expected).hint("such as 0.25, 5 or 12.5%")).ok()
 }
 
+/// The first weight that users get begins with cold containers, whose latencies are not counted: said where nothing else of that
+/// stage is left.
+pub(super) fn warn_of_warmup(walk: &mut Walk, f: &Fields, stages: &[Stage], analysis: &Analysis, checks: &[Check]) {
+    let acts = |check: &&Check| matches!(check.kind, CheckKind::Latency { .. }) && !check.observe_only;
+    let Some(check) = checks.iter().find(acts) else { return };
+    let first = stages.iter().enumerate().find(|(_, stage)| stage.weight > Weight::ZERO);
+    let Some((index, stage)) = first.filter(|(_, stage)| stage.observe <= analysis.warmup) else { return };
+    let Some(whole) = f.take(walk, "stages").or_else(|| f.take(walk, "checks")) else { return };
+    let items = if f.take(walk, "stages").is_some() { whole.items() } else { Vec::new() };
+    let at = items.get(index).unwrap_or(&whole);
+    let (observe, warmup) = (crate::fmt::duration(stage.observe), crate::fmt::duration(analysis.warmup));
+    let message = format!(
+        "stage {} ({observe}) is not longer than analysis.warmup ({warmup}): {} counts no request of it",
+        index + 1,
+        check.name
+    );
+    walk.warn(at, message)
+        .label(format!("lasts until {} has counted a request", check.name))
+        .hint(format!("observe for more than {warmup}, or set a shorter analysis.warmup"));
+}
+
 /// What counts when nothing is written.
 pub(super) fn default_analysis() -> Analysis {
     let on_inconclusive = OnInconclusive::Pause;

@@ -124,6 +124,7 @@ fn read_spec(walk: &mut Walk, at: &At, name: Option<RolloutName>) -> Option<Mani
         Some(at) => judging::checks(walk, &at, has_mode),
         None => judging::default_checks(),
     };
+    judging::warn_of_warmup(walk, &f, &stages, &analysis, &checks);
     let deadlines = f.read(walk, "deadlines", judging::deadlines).unwrap_or_else(judging::default_deadlines);
     let promotion = f.read(walk, "promotion", judging::promotion).unwrap_or_else(judging::default_promotion);
     let words = [("keep", OnDelete::Keep), ("remove", OnDelete::Remove)];

@@ -42,7 +42,33 @@ fn a_bound_that_allows_any_rate_wants_one_request_all_the_same() {
     let need = |judge: &Judge| judge.verdict(Some(0.05));
     assert!(matches!(need(&first), Verdict::Inconclusive { need: 1, .. }));
     assert_eq!(first.reports(Some(0.05))[0].clearance, Clearance::NotNeeded);
-    assert_eq!(need(&fed(settings(vec![p95(2.5)]), clean(1))), Verdict::Pass);
+    assert_eq!(need(&fed(settings(vec![errors(0.5)]), clean(1))), Verdict::Pass);
+}
+
+#[test]
+fn a_version_that_was_only_seen_cold_gets_no_more_traffic() {
+    let warm = Settings { warmup: 60.0, ..settings(vec![errors(0.5), p95(2.5)]) };
+    let judge = fed(warm.clone(), (0..60).map(slow));
+    let wanting = Verdict::Inconclusive { check: "latency".into(), have: 0, need: 1 };
+    assert_eq!(judge.verdict(Some(0.05)), wanting);
+    assert_eq!(judge.verdict(None), Verdict::Pass, "staying needs nothing");
+    let report = &judge.reports(Some(0.05))[1];
+    assert_eq!((report.left_out, report.cold_until), (60, Some(1_060)));
+    assert_eq!(report.clearance, Clearance::Needs { more: 1 });
+    assert_eq!(judge.reports(None)[1].clearance, Clearance::NotNeeded);
+
+    let judge = fed(warm, clean(61));
+    assert_eq!(judge.verdict(Some(0.05)), Verdict::Pass);
+    let report = &judge.reports(Some(0.05))[1];
+    assert_eq!((report.left_out, report.cold_until), (60, None));
+}
+
+#[test]
+fn a_cold_check_that_only_observes_and_a_mode_that_nobody_asks_for_hold_nothing_up() {
+    let watching = Question { observe_only: true, ..p95(2.5) };
+    let creative = Question { name: "creative".into(), mode: Some("creative".into()), ..p95(4.5) };
+    let warm = Settings { warmup: 60.0, ..settings(vec![watching, creative, errors(0.5)]) };
+    assert_eq!(fed(warm, clean(20)).verdict(Some(0.05)), Verdict::Pass);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use canaryd_planner::{Report, Waiting};
 use canaryd_rollout::fmt::percent;
 use canaryd_verdict::{CheckReport, Clearance};
+use jiff::Timestamp;
 
 use crate::cli::words;
 
@@ -39,8 +40,17 @@ fn numbers(check: &CheckReport) -> String {
     let limit = words::latency(latency.max);
     match latency.canary {
         Some(seconds) => format!("{name} {}, limit {limit}", words::latency(seconds)),
+        None if check.left_out > 0 => format!("{}, {name} limit {limit}", cold(check)),
         None => format!("no canary request yet, {name} limit {limit}"),
     }
+}
+
+/// That what was seen is not counted, and from when on it is.
+fn cold(check: &CheckReport) -> String {
+    let requests = words::several(check.left_out, "canary request");
+    let until = check.cold_until.and_then(|second| Timestamp::from_second(second).ok());
+    let until = until.map(|at| format!(" (until {})", at.strftime("%H:%M:%S UTC"))).unwrap_or_default();
+    format!("none counted: {requests} in the warm-up{until}")
 }
 
 fn production(check: &CheckReport) -> Option<String> {
