@@ -58,7 +58,9 @@ async fn its_container_can_do_little_and_its_ports_are_where_the_manifest_says()
     host.until_serving("gate-house", "v1").await;
     little_rights("gate-house-gateway", &host);
     assert_eq!(get(22_301, "/").await.header("X-App-Version"), "v1");
-    assert_eq!(get(22_302, "/").await.status, 503, "there is no canary yet");
+    let nobody = get(22_302, "/").await;
+    assert_eq!(nobody.status, 503, "there is no canary yet");
+    assert!(nobody.body.starts_with("no canary of gate-house is running here"), "{}", nobody.body);
     host.write("house.yaml", &manifest.clone().version("v2").yaml());
     host.until("gate-house", "1 %", |r| r.live_weight > Weight::ZERO).await;
     until_steady(22_302).await;

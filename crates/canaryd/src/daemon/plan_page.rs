@@ -29,7 +29,10 @@ pub(crate) async fn pages(house: &Arc<House>, source: String, text: String) -> R
     }
     let mut pages = Vec::new();
     for draft in &parsed.drafts {
-        pages.push(page(house, draft, &file).await?);
+        let mut page = page(house, draft, &file).await?;
+        let said = parsed.problems.iter().filter(|said| said.rollout.as_ref() == Some(draft.name()));
+        page.warnings.extend(said.map(|said| format!("line {}: {}", said.line, said.message)));
+        pages.push(page);
     }
     Ok(pages)
 }
@@ -277,7 +280,8 @@ mod tests {
         lock(&site.cell("blog").wish).rollout = Some(Arc::new(resolved));
         let warned = async |at: &str, text: String| {
             let pages = pages(&site.house, at.to_owned(), text).await.unwrap();
-            pages[0].warnings.iter().filter(|w| !w.contains("image")).cloned().collect::<Vec<_>>()
+            let others = |w: &&String| !w.contains("image") && !w.contains("version is used nowhere");
+            pages[0].warnings.iter().filter(others).cloned().collect::<Vec<_>>()
         };
         let port = warned("/manifests/shop.yaml", manifest("shop", 80)).await;
         assert_eq!(port, ["it would not be taken over: shop wants 127.0.0.1:80, which is the port of blog"]);
@@ -285,6 +289,10 @@ mod tests {
         assert_eq!(name, ["blog is described by /manifests/blog.yaml: this file counts only in its place"]);
         assert_eq!(warned("/manifests/blog.yaml", manifest("blog", 80)).await, [""; 0]);
         assert_eq!(warned("/manifests/shop.yaml", manifest("shop", 81)).await, [""; 0]);
+        let latency = "  observe: 6s\n  checks: [{ name: lat, latency: { quantile: 0.95, max: 1s } }]\n";
+        let cold = warned("/manifests/shop.yaml", manifest("shop", 81) + latency).await;
+        let said = "line 9: stage 1 (6s) is not longer than analysis.warmup (1m): lat counts no request of it";
+        assert_eq!(cold, [said], "what validate warns of");
     }
 
     #[tokio::test(flavor = "multi_thread")]
