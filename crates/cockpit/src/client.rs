@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use canaryd_gateway::Lane;
@@ -24,6 +25,11 @@ use crate::page::{
 
 /// A line of a stream is far shorter; more is not ours.
 const LONGEST_LINE: usize = 8 << 20;
+/// Until the head of an answer. Few take as long (`plan` asks registries, `run` makes a container), so a daemon that says
+/// nothing is asked whether it lives before it is given up; one that does says itself when something takes too long.
+const SILENCE: Duration = Duration::from_secs(8);
+/// A daemon that lives says so in milliseconds.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// Why the daemon gave no answer, or refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,12 @@ pub enum ClientError {
         socket: PathBuf,
         /// In words.
         why: String,
+    },
+    /// Somebody has the socket, and says nothing: neither to what was asked nor that it lives.
+    #[error("the daemon at {} does not answer", .socket.display())]
+    Silent {
+        /// Where it was asked.
+        socket: PathBuf,
     },
     /// Somebody may listen, but the caller may not ask.
     #[error("the socket {} is not open to you: use sudo, or join the group canaryd", .socket.display())]
@@ -227,7 +239,21 @@ impl Client {
         Ok(lines(response.into_body()).boxed())
     }
 
+    /// The head of the answer, however long it takes a daemon that lives.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
+        let mut asking = std::pin::pin!(self.ask(method, path, body));
+        loop {
+            if let Ok(answered) = tokio::time::timeout(SILENCE, &mut asking).await {
+                return answered;
+            }
+            let alive = self.ask(Method::GET, "/v1/healthz", Bytes::new());
+            if !matches!(tokio::time::timeout(SIGN_OF_LIFE, alive).await, Ok(Ok(_))) {
+                return Err(ClientError::Silent { socket: self.socket.clone() });
+            }
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
         let stream = dial(&self.socket).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -247,6 +273,8 @@ async fn dial(socket: &Path) -> Result<UnixStream> {
     UnixStream::connect(socket).await.map_err(|e| {
         let socket = socket.to_owned();
         let why = match e.kind() {
+            // Nobody takes up the calls that wait already.
+            io::ErrorKind::WouldBlock => return ClientError::Silent { socket },
             io::ErrorKind::PermissionDenied => return ClientError::Forbidden { socket },
             io::ErrorKind::NotFound => "there is no such socket".to_owned(),
             io::ErrorKind::ConnectionRefused => "nobody listens on it any more".to_owned(),

@@ -323,6 +323,42 @@ async fn diagnostics_of_a_plan_come_back_as_they_were_rendered() {
     assert_eq!(refusal.error, "error: /etc/canaryd/shop.yaml has 6 bytes");
 }
 
+/// Whether what listens on this socket takes calls up, and what it says of itself, differs; nobody answers what is asked.
+async fn asked_of_a_slow_one(lives: bool) -> std::result::Result<StatusPage, ClientError> {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("canaryd.sock");
+    let listener = bind(&socket).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut head = [0; 1024];
+                let read = stream.read(&mut head).await.unwrap();
+                let is_healthz = head[..read].starts_with(b"GET /v1/healthz");
+                if lives && !is_healthz {
+                    tokio::time::sleep(Duration::from_secs(25)).await;
+                    stream.write_all(b"HTTP/1.1 503 \r\ncontent-length: 4\r\n\r\nlate").await.unwrap();
+                } else if lives {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    Client::connect(socket).await.unwrap().status().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_hangs_is_given_up_and_one_that_is_slow_is_waited_for() {
+    let begun = tokio::time::Instant::now();
+    let hangs = asked_of_a_slow_one(false).await.unwrap_err();
+    assert!(matches!(hangs, ClientError::Silent { .. }), "{hangs}");
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    let slow = asked_of_a_slow_one(true).await.unwrap_err();
+    assert!(matches!(slow, ClientError::Refused { status: 503, .. }), "{slow}");
+}
+
 #[tokio::test]
 async fn nonsense_is_refused_in_words() {
     let (served, _client) = served(&Fake::new()).await;

@@ -17,6 +17,12 @@ const ANSWERS: usize = 32;
 /// `Ok`: accepted. `Err`: refused. Both in one sentence.
 type Reply = Result<String, String>;
 
+/// Who said so, and why if that was said.
+fn by(command: &Command) -> String {
+    let Command { actor, comment, .. } = command;
+    comment.as_ref().map_or_else(|| format!("by {actor}"), |comment| format!("by {actor}: {comment}"))
+}
+
 impl Turn<'_> {
     /// Answers every command in the inbox; then what was done without the daemon.
     pub(crate) fn heed_commands(&mut self) -> Option<Did> {
@@ -121,12 +127,12 @@ impl Turn<'_> {
             // On the way back already, to end that would leave the users where they were.
             Verb::Rollback if self.can_abort() && !self.is_undoing() => self.abort(command, did),
             Verb::Undo | Verb::Rollback => self.undo(command, did),
-            Verb::Retry => self.retry(did),
-            Verb::Restart => self.restart(did),
+            Verb::Retry => self.retry(command, did),
+            Verb::Restart => self.restart(command, did),
             Verb::Traffic { weight } => self.traffic(command, *weight),
             Verb::Delete => {
                 if self.memory.deletion.is_none() {
-                    self.begin_delete(command.actor.clone());
+                    self.begin_delete(command.actor.clone(), &by(command));
                 }
                 *did = Some(Did::Delete);
                 Ok("everything of this rollout is being stopped and removed".to_owned())
@@ -141,7 +147,7 @@ impl Turn<'_> {
         let done = match &command.verb {
             Verb::Rollback if undoing => return self.undo(command, did),
             Verb::Abort | Verb::Rollback if off => {
-                let version = self.version();
+                let version = self.what_goes();
                 self.abort(command, did)?;
                 format!("{version} goes to 0 % now and is stopped later")
             }
@@ -179,11 +185,10 @@ impl Turn<'_> {
     }
 
     fn canary(&self) -> Result<String, String> {
-        let none = || "nothing is on trial; change the manifest's version to start a rollout".to_owned();
-        let trial = self.trial().filter(|t| t.is_canary()).ok_or_else(none)?;
         if self.is_reverting() {
-            return Err(format!("{} is being taken off", self.name_of(&trial.release)));
+            return Err(format!("{} is being taken off", self.what_goes()));
         }
+        let trial = self.trial().filter(|t| t.is_canary()).ok_or_else(|| self.why_none())?;
         Ok(self.name_of(&trial.release))
     }
 
@@ -205,7 +210,7 @@ impl Turn<'_> {
         let goal = self.stage_weight(to);
         if let Some(trial) = self.memory.trial.as_mut().filter(|t| t.push.is_none()) {
             trial.push = Some(Push::Stage { stage: to });
-            self.tell(Severity::Info, "advanced", format!("{version}: on to {goal} %, by {}", command.actor));
+            self.tell(Severity::Info, "advanced", format!("{version}: on to {goal} %, {}", by(command)));
         }
         Ok(format!(
             "{version} goes to {goal} % as soon as its replicas are healthy; a crash or a failed check still takes it off"
@@ -216,7 +221,7 @@ impl Turn<'_> {
     fn hurry(&mut self, version: &str, command: &Command) -> String {
         if let Some(watch) = self.memory.phase.watch_mut().filter(|watch| !watch.skipped) {
             watch.skipped = true;
-            self.tell(Severity::Info, "advanced", format!("{version}: no more waiting at 100 %, by {}", command.actor));
+            self.tell(Severity::Info, "advanced", format!("{version}: no more waiting at 100 %, {}", by(command)));
         }
         let lacks = match self.leave(Weight::FULL) {
             Leave::Granted => {
@@ -252,8 +257,16 @@ impl Turn<'_> {
             self.tell_resumed(command);
         }
         if let Some(trial) = &mut self.memory.trial {
-            trial.push = Some(Push::Finish { reason: reason.to_owned() });
+            trial.push = Some(Push::Finish { reason: reason.to_owned(), by: Some(command.actor.clone()) });
         }
+        let why = command
+            .comment
+            .as_ref()
+            .filter(|comment| *comment != reason)
+            .map(|comment| format!(" ({comment})"))
+            .unwrap_or_default();
+        let message = format!("{version}: on to production without waiting, by {}: {reason}{why}", command.actor);
+        self.tell(Severity::Info, "promote-asked", message);
         Ok(format!(
             "{version} goes to 100 % and to production as soon as every replica is healthy; a crash or a failed check still takes it off"
         ))
@@ -266,9 +279,9 @@ impl Turn<'_> {
         }
         if self.memory.paused.as_ref().is_none_or(|p| p.by.is_none()) {
             let why = command.comment.clone().unwrap_or_else(|| "by hand".to_owned());
-            let by = Some(command.actor.clone());
-            self.memory.paused = Some(Pause { by, why, at: self.now, told: self.now, lacks: None });
-            self.tell(Severity::Info, "paused", format!("{} is paused by {}", self.version(), command.actor));
+            let person = Some(command.actor.clone());
+            self.memory.paused = Some(Pause { by: person, why, at: self.now, told: self.now, lacks: None });
+            self.tell(Severity::Info, "paused", format!("{} is paused {}", self.version(), by(command)));
         }
         Ok(format!("{} is paused; the checks go on and can still take it off; resume goes on", self.version()))
     }
@@ -298,11 +311,20 @@ impl Turn<'_> {
     }
 
     fn tell_resumed(&mut self, command: &Command) {
-        self.tell(Severity::Info, "resumed", format!("{} goes on, by {}", self.version(), command.actor));
+        self.tell(Severity::Info, "resumed", format!("{} goes on, {}", self.version(), by(command)));
     }
 
-    fn can_abort(&self) -> bool {
+    pub(crate) fn can_abort(&self) -> bool {
         self.trial().is_some() || matches!(self.memory.phase, Phase::Preflight { .. }) || self.is_about_to_start()
+    }
+
+    fn is_restart(&self) -> bool {
+        self.trial().is_some_and(|t| t.kind == Kind::Restart)
+    }
+
+    /// What an abort takes off. Of a restart it is not the version, which serves on.
+    fn what_goes(&self) -> String {
+        if self.is_restart() { format!("the second set of {}", self.version()) } else { self.version() }
     }
 
     fn is_undoing(&self) -> bool {
@@ -318,6 +340,7 @@ impl Turn<'_> {
     fn abort(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
         let serves = match (self.what_ails(), self.production_version()) {
             (Some(ill), _) => ill.what,
+            (None, Some(version)) if self.is_restart() => format!("{version} serves on"),
             (None, Some(version)) => format!("{version} serves all"),
             (None, None) => "nothing serves".to_owned(),
         };
@@ -330,15 +353,12 @@ impl Turn<'_> {
                 None => Ok(format!("nothing is on trial; {serves}")),
             };
         }
-        let reason = command
-            .comment
-            .clone()
-            .map_or_else(|| format!("by {}", command.actor), |c| format!("by {}: {c}", command.actor));
+        let reason = by(command);
+        let version = self.what_goes();
         if self.is_reverting() {
             let so = if self.take_retry_back(&reason) { ", and is not tried again" } else { "" };
-            return Ok(format!("{} is being taken off already{so}; {serves}", self.version()));
+            return Ok(format!("{version} is being taken off already{so}; {serves}"));
         }
-        let version = self.version();
         let runs = self.trial().is_some_and(|t| !t.crews.is_empty());
         *did = Some(self.take_off(Outcome::Aborted, &reason, None, Some(command.actor.clone())));
         let what = if runs { "goes to 0 % now and is stopped when drained" } else { "is not started" };
@@ -388,17 +408,20 @@ impl Turn<'_> {
         let version = self.name_of(&previous.release);
         self.memory.manual = None;
         self.memory.paused = None;
+        self.tell(Severity::Info, "undo-asked", format!("back to {version}, {}", by(command)));
         *did = Some(self.begin_undo(command.actor.clone()));
         Ok(format!("{version} gets all traffic as soon as it is healthy"))
     }
 
-    fn retry(&mut self, did: &mut Option<Did>) -> Reply {
+    fn retry(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
         let Some(manifest) = self.memory.manifest.clone() else { return Err("there is no manifest".to_owned()) };
         let deleted = self.memory.deletion.as_ref().is_some_and(|d| d.done.is_some());
         if !deleted && !self.is_blocked(&manifest) {
             return Ok(format!("{} is not blocked", manifest.version));
         }
         self.memory.blocked.retain(|b| !b.is_asked_by(&manifest));
+        let message = format!("{} is tried again, {}", manifest.version, by(command));
+        self.tell(Severity::Info, "retry-asked", message);
         // Also for the files of a deleted one, which went with it.
         self.actions.push(Action::ResolveAgain);
         if deleted {
@@ -409,7 +432,7 @@ impl Turn<'_> {
         Ok(format!("{} is tried again from its first stage", manifest.version))
     }
 
-    fn restart(&mut self, did: &mut Option<Did>) -> Reply {
+    fn restart(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
         if let Some(trial) = self.trial() {
             return match trial.kind {
                 Kind::Restart => Ok("it is being restarted already".to_owned()),
@@ -423,6 +446,8 @@ impl Turn<'_> {
             return Err("nothing is in production, so there is nothing to restart".to_owned());
         };
         let Release { version, .. } = release.clone();
+        let message = format!("a second set of {version} is asked for, {}", by(command));
+        self.tell(Severity::Info, "restart-asked", message);
         self.begin_trial(Kind::Restart, release);
         *did = Some(Did::Move);
         Ok(format!("a second set of {version} starts and takes over when it is healthy"))
@@ -435,7 +460,7 @@ impl Turn<'_> {
         if let Some(trial) = &mut self.memory.trial {
             trial.push = None;
         }
-        self.tell(Severity::Warning, "manual-weight", format!("{version}: {weight} % by {}", command.actor));
+        self.tell(Severity::Warning, "manual-weight", format!("{version}: {weight} % {}", by(command)));
         Ok(format!("{version} goes to {weight} % {when}; progress stops, safety stays; resume gives control back"))
     }
 }

@@ -212,7 +212,7 @@ impl Turn<'_> {
                 let reason = "onInconclusive: promote".to_owned();
                 let push = match (self.granted() < limits.weight, stage == self.last_stage()) {
                     (true, _) => Push::Stage { stage },
-                    (false, true) => Push::Finish { reason },
+                    (false, true) => Push::Finish { reason, by: None },
                     (false, false) => Push::Stage { stage: stage + 1 },
                 };
                 if let Some(trial) = &mut self.memory.trial {

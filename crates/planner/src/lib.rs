@@ -34,6 +34,7 @@ mod takeoff;
 mod trial;
 mod trouble;
 mod turn;
+mod unbegun;
 mod unheard;
 mod view;
 mod wellness;

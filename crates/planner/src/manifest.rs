@@ -205,7 +205,7 @@ impl Turn<'_> {
         if let Desired::Gone { confirmed: true, .. } = self.world.desired {
             let remove = self.manifest().is_some_and(|m| m.on_delete == OnDelete::Remove);
             if remove && self.memory.deletion.is_none() {
-                self.begin_delete("the manifest (onDelete: remove)".to_owned());
+                self.begin_delete("the manifest (onDelete: remove)".to_owned(), "by the manifest (onDelete: remove)");
             }
         }
         let done = self.memory.deletion.as_ref()?.done.clone();
@@ -215,9 +215,11 @@ impl Turn<'_> {
         }
     }
 
-    pub(crate) fn begin_delete(&mut self, by: String) {
-        self.tell(Severity::Warning, "deleting", format!("deleted by {by}: everything of it is removed"));
+    pub(crate) fn begin_delete(&mut self, by: String, said: &str) {
+        self.tell(Severity::Warning, "deleting", format!("everything of it is removed, {said}"));
         self.memory.trial = None;
+        self.memory.paused = None;
+        self.memory.manual = None;
         self.memory.phase = Phase::Idle;
         self.memory.deletion = Some(Deletion { by, at: self.now, spent: None, swept: false, done: None });
     }

@@ -49,12 +49,12 @@ impl Turn<'_> {
         let old = self.memory.production.replace(new);
         match kind {
             Kind::Canary | Kind::Install => {
-                let reason = match push {
-                    Some(Push::Finish { reason }) => format!("promoted: {reason}"),
-                    Some(Push::Stage { .. }) | None => "every check had enough data".to_owned(),
+                let (reason, by) = match push {
+                    Some(Push::Finish { reason, by }) => (format!("promoted: {reason}"), by),
+                    Some(Push::Stage { .. }) | None => ("every check had enough data".to_owned(), None),
                 };
                 self.keep_as_previous(old);
-                self.conclude(Outcome::Promoted, &release, reason, begun, (requests, failed), None);
+                self.conclude(Outcome::Promoted, &release, reason, begun, (requests, failed), by);
             }
             Kind::Undo { by, .. } => self.end_undo(old, &release, begun, by),
             Kind::Restart => {

@@ -46,7 +46,7 @@ impl Memory {
     /// Name of the phase, kebab-case.
     #[must_use]
     pub fn phase_name(&self) -> &'static str {
-        self.phase.name()
+        if self.is_being_deleted() { "deleting" } else { self.phase.name() }
     }
 
     /// Every revision whose files and image tags are still needed.

@@ -120,6 +120,9 @@ pub(crate) enum Push {
     Finish {
         /// Why.
         reason: String,
+        /// Who, if it was a person.
+        #[serde(default)]
+        by: Option<String>,
     },
 }
 

@@ -29,7 +29,7 @@ impl Turn<'_> {
             name: manifest.name.clone(),
             phase: memory.phase_name().to_owned(),
             sentence: self.sentence(),
-            production: memory.production.as_ref().map(|d| view(&d.release, d.since)),
+            production: memory.production.as_ref().filter(|_| !self.is_gone()).map(|d| view(&d.release, d.since)),
             canary: memory.trial.as_ref().map(|t| view(&t.release, t.begun)),
             previous: memory.previous.as_ref().map(|p| view(&p.release, p.left)),
             live_weight: self.world.gateway.traffic().canary(),
@@ -179,7 +179,16 @@ impl Turn<'_> {
         verbs.iter().map(|v| (*v).to_owned()).collect()
     }
 
+    /// It is being deleted, and nobody gets anything of it any more.
+    fn is_gone(&self) -> bool {
+        let nobody = self.world.gateway.traffic() == Traffic::Nobody || self.world.sets.is_empty();
+        self.memory.is_being_deleted() && nobody
+    }
+
     fn can_when_idle(&self) -> Vec<String> {
+        if self.memory.is_being_deleted() {
+            return Vec::new();
+        }
         let blocked = self.manifest().is_some_and(|m| self.is_blocked(m));
         let undo = self.memory.previous.is_some() && self.undo_is_open();
         let deleted = self.memory.is_deleted();

@@ -94,7 +94,9 @@ pub struct Draft {
 pub fn parse(source: &SourceText, vars: &BTreeMap<String, String>) -> Parsed {
     let mut parsed = Parsed::default();
     if source.text.len() > tree::LARGEST_FILE {
-        let message = "the file is larger than 1 MiB";
+        let size = source.text.len();
+        let message =
+            format!("the file is larger than 1 MiB, the most that is read: it has {size} bytes; split it into several");
         parsed.problems.push(Diagnostic::of_file(Severity::Error, &source.name, message));
         parsed.broken.push(Broken { name: None, line: 1 });
         return parsed;

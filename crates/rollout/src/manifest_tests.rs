@@ -104,6 +104,7 @@ fn each_mistake_has_its_message() {
             "  checks: [{ name: e, errorRate: { max: 1% } }, { name: e, errorRate: { max: 1% } }]",
             "two checks are called e",
         ),
+        ("  checks: [{ name: e, latnecy: 1 }, { name: e, errorRate: { max: 9 } }]", "two checks are called e"),
         ("  checks: [{ name: e, counter: { max: 0 } }]", "unknown field counter"),
         ("  gateway: { listen: [80, 80] }", "port 80 is used twice"),
         ("  gateway: { trustedProxies: [10.0.0.0/99] }", "an address or a network"),

@@ -35,8 +35,11 @@ pub fn contested(wanted: &[Listen], held: &[Listen]) -> Option<Listen> {
     wanted.iter().copied().find(|one| held.iter().any(|other| one.overlaps(*other)))
 }
 
-/// Of documents that are to be in force together: an error at the later of each two that cannot be, with the place of
-/// the earlier.
+/// Others that are named where many want one port.
+const NAMED: usize = 3;
+
+/// Of documents that are to be in force together: an error at each that cannot be beside those before it, with the place
+/// of the first that has what it wants.
 #[must_use]
 pub fn rivals(documents: &[(&Draft, &Rollout)]) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
@@ -47,16 +50,29 @@ pub fn rivals(documents: &[(&Draft, &Rollout)]) -> Vec<Diagnostic> {
             continue;
         }
         names.insert(draft.name(), draft);
-        let others = documents[..n].iter().filter(|(other, _)| other.name() != draft.name());
-        let clash = others.filter_map(|(other, theirs)| {
-            let held = theirs.gateway.listens();
-            let listen = contested(&rollout.gateway.listens(), &held)?;
-            let there = held.into_iter().find(|one| one.overlaps(listen))?;
-            Some(draft.port_taken(rollout, listen, other.name(), &other.place_of_port(theirs, there)))
-        });
-        problems.extend(clash);
+        let wanted = rollout.gateway.listens();
+        problems.extend(wanted.into_iter().filter_map(|listen| port_held(documents, n, listen)));
     }
     problems
+}
+
+/// That documents before this one have a port that it wants: one error, however many they are.
+fn port_held(documents: &[(&Draft, &Rollout)], n: usize, listen: Listen) -> Option<Diagnostic> {
+    let (draft, rollout) = documents.get(n)?;
+    let holds = |rollout: &Rollout| rollout.gateway.listens().into_iter().find(|one| one.overlaps(listen));
+    let others = documents[..n].iter().filter(|(other, _)| other.name() != draft.name());
+    let holders: Vec<(&Draft, String)> =
+        others.filter_map(|(other, theirs)| Some((*other, other.place_of_port(theirs, holds(theirs)?)))).collect();
+    let (first, there) = holders.first()?;
+    let mut names: Vec<String> = holders.iter().take(NAMED).map(|(other, _)| other.name().to_string()).collect();
+    match holders.len().saturating_sub(NAMED) {
+        0 => {}
+        more => names.push(format!("{more} more")),
+    }
+    let last = names.pop()?;
+    let holders = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
+    let label = format!("{} has it: {there}", first.name());
+    Some(draft.port_taken_by(rollout, listen, &holders, &label))
 }
 
 impl Draft {
@@ -64,12 +80,16 @@ impl Draft {
     /// holder says so.
     #[must_use]
     pub fn port_taken(&self, rollout: &Rollout, listen: Listen, holder: &RolloutName, there: &str) -> Diagnostic {
+        let label = if there.is_empty() { format!("{holder} has it") } else { format!("{holder} has it: {there}") };
+        self.port_taken_by(rollout, listen, holder.as_str(), &label)
+    }
+
+    fn port_taken_by(&self, rollout: &Rollout, listen: Listen, holders: &str, label: &str) -> Diagnostic {
         let (span, path) = self.spot_of_port(rollout, listen);
         let Listen { address, port } = listen;
-        let message = format!("{} wants {address}:{port}, which is the port of {holder}", rollout.name);
-        let label = if there.is_empty() { format!("{holder} has it") } else { format!("{holder} has it: {there}") };
+        let message = format!("{} wants {address}:{port}, which is the port of {holders}", rollout.name);
         let hint = "give one of them another port (spec.gateway.listen or expose); the one that is in force keeps it";
-        self.one_problem(span, &path, message, &label, hint)
+        self.one_problem(span, &path, message, label, hint)
     }
 
     /// `file:line:column` of the place where this document asks for a port.

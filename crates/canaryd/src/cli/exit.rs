@@ -90,6 +90,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NoDaemon { socket, why } => no_daemon(&socket, &why),
+            ClientError::Silent { socket } => silent(&socket),
             ClientError::Forbidden { .. } | ClientError::Broken { .. } => Self::new(Exit::NoDaemon, error.to_string()),
             ClientError::Unread { .. } => Self::new(Exit::No, error.to_string()),
             ClientError::Refused { status, refusal } => {
@@ -110,6 +111,20 @@ fn no_daemon(socket: &Path, why: &str) -> Failure {
         "start it with systemctl start canaryd, or: canaryd --watch DIR\n\
          \x20       a version on trial gets no more requests after: {OFFLINE}\n\
          \x20       what is wrong on this host: canaryd doctor",
+    ))
+}
+
+/// It is there, and hangs: what its containers do does not depend on it, what decides about them does.
+fn silent(socket: &Path) -> Failure {
+    let message = format!(
+        "the daemon at {} does not answer\n\
+         \x20 what runs serves as before, and its gateway goes on to production where a version on trial fails to connect;\n\
+         \x20 until the daemon answers nothing is promoted or taken off; a command that was sent may still be carried out",
+        socket.display()
+    );
+    Failure::new(Exit::NoDaemon, message).hint(format!(
+        "how it is: systemctl status canaryd, or: canaryd doctor\n\
+         \x20       a version on trial gets no more requests after: {OFFLINE}",
     ))
 }
 
@@ -136,6 +151,15 @@ mod tests {
         assert!(failure.render().contains("canaryd rollback NAME --offline"));
         let named = failure.about(Some(&"shop".parse().unwrap())).render();
         assert!(named.contains("canaryd rollback shop --offline") && !named.contains("NAME"), "{named}");
+    }
+
+    #[test]
+    fn of_a_daemon_that_hangs_it_says_what_protects_users_and_the_way_on() {
+        let failure = Failure::from(ClientError::Silent { socket: "/run/x.sock".into() });
+        let named = failure.about(Some(&"shop".parse().unwrap())).render();
+        assert!(named.starts_with("error: the daemon at /run/x.sock does not answer\n"), "{named}");
+        assert!(named.contains("serves as before") && named.contains("systemctl status canaryd"), "{named}");
+        assert!(named.contains("canaryd rollback shop --offline"), "{named}");
     }
 
     #[test]

@@ -91,18 +91,28 @@ impl Asked {
         }
     }
 
+    /// That nobody asks for the version that is waited for, as far as can be seen: it may still come.
+    pub(crate) fn unasked(&self, report: &Report) -> Option<String> {
+        let version = self.version.as_ref()?;
+        let is = |v: &VersionView| &v.version == version;
+        let is_there = report.production.as_ref().is_some_and(is) || report.canary.as_ref().is_some_and(is);
+        // What waits to begin, or comes after one that is taken off, is not named yet.
+        let is_known = match report.phase.as_str() {
+            "preflight" | "reverting" => false,
+            _ => report.canary.is_some() || !moves(report),
+        };
+        let name = &report.name;
+        (is_known && !is_there).then(|| format!("{version} is not asked for: canaryd set {name} {version} does that."))
+    }
+
     /// Time is over: what is known of it by then.
     pub(crate) fn how_it_stands(&self, failure: Failure, seen: Option<&Report>) -> Failure {
         let Some(report) = seen.filter(|_| failure.exit == Exit::Undecided && failure.hint.is_none()) else {
             return failure;
         };
-        let (name, sentence) = (&report.name, &report.sentence);
-        let unasked = self.version.as_ref().filter(|version| {
-            let is = |v: &VersionView| &v.version == *version;
-            !moves(report) && !report.production.as_ref().is_some_and(is)
-        });
-        failure.hint(match unasked {
-            Some(version) => format!("{version} is not asked for: canaryd set {name} {version} does that. {sentence}"),
+        let sentence = &report.sentence;
+        failure.hint(match self.unasked(report) {
+            Some(unasked) => format!("{unasked} {sentence}"),
             None => format!("now: {sentence}"),
         })
     }
@@ -255,5 +265,19 @@ mod tests {
         assert_eq!(asked("v2").decide(&prepared), None, "it may be this one that is being prepared");
         let mut edited = Asked { since: Some(Timestamp::now()), ..asked("v2") };
         assert_eq!(edited.decide(&after(&ends, None)), None, "the edit that asks for it is not read yet");
+    }
+
+    #[test]
+    fn a_version_that_nobody_asks_for_is_told_and_one_that_may_be_on_its_way_is_not() {
+        let ends = [("v1", "promoted")];
+        let asked = |version: &str| Asked { version: Some(version.to_owned()), ..Asked::default() };
+        let unasked = |version: &str, report: &Report| asked(version).unasked(report);
+        let told = unasked("v9", &after(&ends, None)).unwrap_or_default();
+        assert!(told.starts_with("v9 is not asked for: canaryd set shop v9"), "{told}");
+        assert!(unasked("v9", &after(&ends, Some("v2"))).is_some(), "another one is on trial");
+        assert_eq!(unasked("v2", &after(&ends, Some("v2"))), None);
+        let mut prepared = after(&ends, None);
+        prepared.phase = "preflight".to_owned();
+        assert_eq!(unasked("v9", &prepared), None);
     }
 }

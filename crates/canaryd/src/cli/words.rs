@@ -67,7 +67,7 @@ pub(crate) fn and(parts: &[String]) -> String {
 
 /// Whether a rollout is under way.
 pub(crate) fn moves(report: &Report) -> bool {
-    !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown")
+    !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown" | "deleting")
 }
 
 /// Whether it has yet to begin, and cannot before others are through.

@@ -155,13 +155,16 @@ pub(super) fn default_checks() -> Vec<Check> {
 pub(super) fn checks(walk: &mut Walk, at: &At, has_mode: bool) -> Vec<Check> {
     let mut names = BTreeSet::new();
     let found = walk.list(at, |walk, item| {
-        let check = check(walk, item, has_mode)?;
-        if !names.insert(check.name.clone()) {
+        let check = check(walk, item, has_mode);
+        // Also of a check with other mistakes: all of them are said at once.
+        let called = item.node.get("name").and_then(|name| name.text()).map(str::to_owned);
+        let is_known = |called: String| !called.is_empty() && !names.insert(called);
+        if called.is_some_and(is_known) {
             let name = item.node.get("name").map_or(item.key_span(), |name| name.span.clone());
             let message = format!("two checks are called {}", shown_name(item));
             walk.error_in(name, &item.path, message).label("used by an earlier check");
         }
-        Some(check)
+        check
     });
     if at.items().is_empty() {
         walk.error(at, "checks is empty").label("at least one").hint("drop the field for one check: errors at most 1%");

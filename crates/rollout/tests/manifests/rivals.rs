@@ -70,3 +70,17 @@ fn two_documents_of_one_file_are_rivals_as_well() {
     assert_eq!(problems.len(), 1);
     assert!(problems[0].label.as_deref().is_some_and(|label| label.starts_with("shop has it: a.yaml:4:")));
 }
+
+#[test]
+fn a_port_that_many_want_is_one_error_each_with_some_of_those_who_have_it() {
+    let files: Vec<(String, String)> =
+        (0..200).map(|n| (format!("{n}.yaml"), document(&format!("app-{n}"), ""))).collect();
+    let named: Vec<(&str, String)> = files.iter().map(|(file, text)| (file.as_str(), text.clone())).collect();
+    let problems = told(&named);
+    assert_eq!(problems.len(), 199);
+    let told_of = |n: usize| problems[n - 1].message.clone();
+    assert_eq!(told_of(1), "app-1 wants 127.0.0.1:8080, which is the port of app-0");
+    assert_eq!(told_of(3), "app-3 wants 127.0.0.1:8080, which is the port of app-0, app-1 and app-2");
+    assert_eq!(told_of(199), "app-199 wants 127.0.0.1:8080, which is the port of app-0, app-1, app-2 and 196 more");
+    assert!(problems[198].label.as_deref().is_some_and(|label| label.starts_with("app-0 has it: 0.yaml:")));
+}

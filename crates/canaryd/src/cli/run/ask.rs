@@ -6,7 +6,7 @@ use std::time::Duration;
 use canaryd_cockpit::{ClientError, EventLine, PlanRequest, StatusPage};
 use canaryd_planner::Report;
 
-use super::files::{clashes, manifests};
+use super::files::{clashes, manifests, read_text};
 use super::patience::Patience;
 use super::{daemon, json, reach};
 use crate::cli::args::{Common, EventsArgs, ExplainArgs, OutputFormat, PlanArgs, StatusArgs};
@@ -90,7 +90,7 @@ pub(crate) async fn plan(args: PlanArgs, common: &Common) -> Result<Exit, Failur
     }
     let mut pages = Vec::new();
     for file in &files {
-        let text = std::fs::read_to_string(file).map_err(|e| Failure::file(file, &e))?;
+        let text = read_text(file).map_err(|e| Failure::file(file, &e))?;
         let path = std::path::absolute(file).map_err(|e| Failure::file(file, &e))?;
         let request = PlanRequest { source: path.display().to_string(), text };
         pages.extend(daemon(common).await?.plan(&request).await?);

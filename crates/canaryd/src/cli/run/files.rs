@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -44,7 +44,9 @@ pub(crate) fn validate(args: &ValidateArgs, common: &Common) -> Result<Exit, Fai
         }
     }
     if good.is_empty() && problems.is_empty() {
-        return Err(Failure::usage("there is no manifest"));
+        let places: Vec<String> = args.files.iter().map(|place| place.display().to_string()).collect();
+        let message = format!("there is no manifest in {}: no *.yaml or *.yml", places.join(" and "));
+        return Err(Failure::usage(message));
     }
     Ok(if failed { Exit::Usage } else { Exit::Yes })
 }
@@ -67,10 +69,30 @@ impl Good {
     }
 }
 
+/// A pipe or a device is not waited for.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let kind = std::fs::metadata(path)?.file_type();
+    let what = if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_char_device() || kind.is_block_device() {
+        "a device"
+    } else {
+        return std::fs::read(path);
+    };
+    Err(std::io::Error::other(format!("it is {what}, and not a file")))
+}
+
+/// As text.
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_file(path)?).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
+}
+
 fn check(path: &Path, vars: &BTreeMap<String, String>, problems: &mut Vec<Diagnostic>, good: &mut Vec<Good>) {
     let name = path.display().to_string();
     // One file that cannot be read hides no problem of another.
-    let source = match std::fs::read(path) {
+    let source = match read_file(path) {
         Ok(bytes) => SourceText::of_bytes(&name, &bytes),
         Err(error) => Err(vec![Diagnostic::of_file(Severity::Error, &name, format!("cannot be read: {error}"))]),
     };
@@ -193,7 +215,7 @@ fn without_asking(failure: Failure, args: &SetArgs) -> Failure {
 fn find(args: &SetArgs, places: &[PathBuf]) -> Result<(PathBuf, String, String), Failure> {
     let mut found = Vec::new();
     for path in manifests(places)? {
-        let text = std::fs::read_to_string(&path).map_err(|e| Failure::file(&path, &e))?;
+        let text = read_text(&path).map_err(|e| Failure::file(&path, &e))?;
         match set_version(&text, &args.name, &args.version) {
             Ok(new) => found.push((path, text, new)),
             Err(SetVersionError::NoSuchRollout { .. }) => {}
@@ -291,6 +313,19 @@ mod tests {
         assert_eq!(validated(&[dir.path()]), Ok(Exit::Yes));
         std::fs::write(&file, GOOD.replace("8000", "0")).unwrap();
         assert_eq!(validated(&[&file]), Ok(Exit::Usage));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_by_its_kind_and_a_directory_without_manifests_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = validated(&[dir.path()]).unwrap_err().message;
+        assert!(empty.contains(&dir.path().display().to_string()), "{empty}");
+        let pipe = dir.path().join("shop.pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        let (mut problems, mut good) = (Vec::new(), Vec::new());
+        check(&pipe, &BTreeMap::new(), &mut problems, &mut good);
+        let said = problems.iter().map(ToString::to_string).collect::<String>();
+        assert!(said.contains("shop.pipe") && said.contains("it is a pipe"), "{said}");
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn reopened(name: &RolloutName, query: &LogQuery, common: &Common) -> Resu
 
 fn is_gone(error: &ClientError) -> bool {
     match error {
-        ClientError::NoDaemon { .. } | ClientError::Broken { .. } => true,
+        ClientError::NoDaemon { .. } | ClientError::Silent { .. } | ClientError::Broken { .. } => true,
         ClientError::Forbidden { .. } | ClientError::Refused { .. } | ClientError::Unread { .. } => false,
     }
 }

@@ -35,8 +35,9 @@ impl Patience {
     pub(super) async fn lost(&mut self, error: ClientError) -> Result<Option<String>, Failure> {
         let is_known = self.gone.is_some();
         let gone = *self.gone.get_or_insert_with(Instant::now);
+        let how = if matches!(error, ClientError::Silent { .. }) { "does not answer" } else { "is gone" };
         let limit = match &error {
-            ClientError::NoDaemon { .. } | ClientError::Broken { .. } => self.longest,
+            ClientError::NoDaemon { .. } | ClientError::Silent { .. } | ClientError::Broken { .. } => self.longest,
             ClientError::Refused { status: 404 | 503, .. } if is_known => {
                 self.answers.get_or_insert_with(Instant::now).duration_since(gone) + FIRST_PLAN
             }
@@ -54,7 +55,7 @@ impl Patience {
             return Ok(None);
         }
         let limit = span(self.longest.as_secs_f64());
-        Ok(Some(format!("the daemon is gone; what it started serves as before. Waiting for it, at most {limit} …")))
+        Ok(Some(format!("the daemon {how}; what it started serves as before. Waiting for it, at most {limit} …")))
     }
 
     /// It answers. `Some`: to be told, for it was gone.

@@ -26,6 +26,7 @@ pub(crate) async fn wait(args: WaitArgs, common: &Common) -> Result<Exit, Failur
 pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Common) -> Result<Exit, Failure> {
     let mut ear = Ear::open(common, &args.name, args.until.timeout).await?;
     let mut seen: Option<Box<Report>> = None;
+    let mut is_told = false;
     loop {
         let heard = thinking_it_over(&mut ear, &asked, seen.as_deref()).await;
         match heard.map_err(|failure| asked.how_it_stands(failure, seen.as_deref()))? {
@@ -39,6 +40,10 @@ pub(crate) async fn until_ended(args: &WaitArgs, mut asked: Asked, common: &Comm
                 }
                 if let Some(failure) = asked.held(&report).filter(|_| !args.until.through_pauses) {
                     return Err(failure);
+                }
+                if let Some(unasked) = asked.unasked(&report).filter(|_| args.version.is_some() && !is_told) {
+                    talk(&format!("{}: {unasked} Waiting for it all the same …\n", args.name));
+                    is_told = true;
                 }
                 seen = Some(report);
             }
