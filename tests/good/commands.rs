@@ -65,7 +65,7 @@ async fn a_weight_set_by_hand_holds_progress_with_its_capacity_until_resume_give
     traffic.flawless().await;
 
     let steps = host.generations(name);
-    assert_eq!(weights(&steps), ["0", "1", "40", "12.5", "25", "100", "0"], "12.5 % goes on at 25 %");
+    assert_eq!(weights(&steps), ["0", "1", "40", "12.5", "1", "25", "100", "0"], "12.5 % goes on at 1 %");
     for step in steps.iter().filter(|g| g.weight() > Weight::ZERO) {
         assert!(has_capacity(step, 4), "{step:#?}");
     }
