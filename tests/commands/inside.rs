@@ -37,7 +37,11 @@ pub(super) async fn at_a_terminal(host: &Host, args: &[&str], command: &[&str]) 
     let words: Vec<String> = line.as_std().get_args().map(|word| word.to_string_lossy().into_owned()).collect();
     let line = format!("{} {}; echo left with $?", canaryd().display(), words.join(" "));
     let mut script = Command::new("script");
-    script.args(["--quiet", "--command", &line, "/dev/null"]).stdin(Stdio::piped()).kill_on_drop(true);
+    script
+        .env("SHELL", "/bin/sh")
+        .args(["--quiet", "--command", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .kill_on_drop(true);
     let child = script.stdout(Stdio::piped()).spawn().unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(40), child.wait_with_output()).await;
     String::from_utf8_lossy(&ended.expect("it ends").unwrap().stdout).into_owned()

@@ -28,6 +28,7 @@ impl Terminal {
             host.socket().display()
         );
         let mut child = Command::new("script")
+            .env("SHELL", "/bin/sh")
             .args(["--quiet", "--command", &line, "/dev/null"])
             .stdin(Stdio::piped())
             .stdout(std::fs::File::create(&screen).unwrap())

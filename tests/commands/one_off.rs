@@ -118,9 +118,15 @@ async fn typed_at(host: &Host) {
     let said = host.path("said");
     let line = inside(host, &["run", NAME], &["serve"]);
     let words: Vec<String> = line.as_std().get_args().map(|word| word.to_string_lossy().into_owned()).collect();
-    let line = format!("{} {} > {}; echo left with $?", canaryd().display(), words.join(" "), said.display());
+    // Some shells end with the command that they ran when Ctrl-C came: this one hears it, and goes on.
+    let line =
+        format!("trap : INT; {} {} > {}; echo left with $?", canaryd().display(), words.join(" "), said.display());
     let mut script = Command::new("script");
-    script.args(["--quiet", "--command", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    script
+        .env("SHELL", "/bin/sh")
+        .args(["--quiet", "--command", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut child = script.kill_on_drop(true).spawn().unwrap();
     let mut keyboard = child.stdin.take().unwrap();
     let text = || fs::read_to_string(&said).unwrap_or_default();
