@@ -38,6 +38,7 @@ run-tests: lint deny
 	scripts/nginx-image.sh
 	scripts/images.sh
 	scripts/registry.sh
+	scripts/front-doors.sh
 	cargo build --locked --workspace --all-targets
 	cargo nextest run --locked --workspace
 

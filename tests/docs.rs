@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use canaryd_e2e::document::blocks;
 use canaryd_rollout::{Inputs, SourceText, parse, resolve};
 
 mod fields;
@@ -33,32 +34,6 @@ fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
             found.insert(path, text);
         }
     }
-}
-
-/// A fenced block of a document.
-struct Block {
-    info: String,
-    line: usize,
-    text: String,
-}
-
-fn blocks(document: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for (number, line) in (1..).zip(document.lines()) {
-        match (open.take(), line.strip_prefix("```")) {
-            (Some(block), Some(_)) => blocks.push(block),
-            (Some(mut block), None) => {
-                block.text.push_str(line);
-                block.text.push('\n');
-                open = Some(block);
-            }
-            (None, Some(info)) => open = Some(Block { info: info.to_owned(), line: number + 1, text: String::new() }),
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none(), "a fence is not closed");
-    blocks
 }
 
 /// Where the links of a document lead, code left out.

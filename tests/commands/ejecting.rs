@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use canaryd_e2e::http::{ask, until_steady};
-use canaryd_e2e::{Host, Manifest, NGINX, PATIENCE, demo_image, docker, load, remove_leftovers};
+use canaryd_e2e::{Host, Manifest, NGINX, PATIENCE, compose, demo_image, docker, load, remove_leftovers};
 use canaryd_rollout::{ImageState, Inputs, Running, RunningComponent, SourceText, eject, parse, resolve};
 
 use super::{no, yes};
@@ -15,16 +15,6 @@ const NAME: &str = "gate-eject";
 const PORT: u16 = 22_622;
 const ASIDE: u16 = 32_622;
 const FRONT: u16 = 22_623;
-
-/// The plugin of Compose, or the program of its own that it once was.
-fn compose() -> Option<&'static [&'static str]> {
-    const WAYS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
-    let works = |way: &&&[&str]| {
-        let found = Command::new(way[0]).args(&way[1..]).arg("version").output();
-        found.is_ok_and(|output| output.status.success())
-    };
-    WAYS.iter().find(works).copied()
-}
 
 /// What was started by Compose goes with it.
 struct Project(PathBuf);

@@ -103,3 +103,14 @@ fn container(id: &str) -> Option<Container> {
         restarts: restarts.parse().ok()?,
     })
 }
+
+/// The plugin of Compose, or the program of its own that it once was.
+#[must_use]
+pub fn compose() -> Option<&'static [&'static str]> {
+    const WAYS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+    let works = |way: &&&[&str]| {
+        let found = Command::new(way[0]).args(&way[1..]).arg("version").output();
+        found.is_ok_and(|output| output.status.success())
+    };
+    WAYS.iter().find(works).copied()
+}
