@@ -1,7 +1,7 @@
 //! What the host lacks is the host's fault: no version is blamed for it, production serves on, and whoever looks is told
 //! what to mend.
 
-use canaryd_e2e::http::get;
+use canaryd_e2e::http::{get, until_steady};
 use canaryd_e2e::{Host, Manifest, demo_image, docker, free_port};
 use canaryd_planner::{Report, Waiting};
 
@@ -69,4 +69,41 @@ async fn a_replica_of_production_that_cannot_be_made_is_told_while_the_others_se
     let events = host.events("scant").await;
     let kinds = |kind: &str| events.iter().filter(|e| e.kind == kind).count();
     assert_eq!((kinds("trouble"), kinds("trouble-over")), (1, 1), "told once: {events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_configuration_somebody_broke_comes_back_with_the_right_one() {
+    let repository = demo_image("meddled", "v1", &[]);
+    let port = free_port();
+    let host = Host::serving(&Manifest::new("meddled", &repository, "v1", port)).await;
+    let current = host.state().join("gateways/meddled/conf/current/nginx.conf");
+    let right = std::fs::read_to_string(&current).expect("its files");
+    std::fs::write(&current, format!("{right}\ngarbage;\n")).expect("its files");
+    docker(&["kill", "--signal", "KILL", "meddled-gateway"]);
+    until_steady(port).await;
+    assert_eq!(get(port, "/").await.header("X-App-Version"), "v1");
+    let events = host.events("meddled").await;
+    assert!(events.iter().any(|e| e.kind == "gateway-edited" && e.message.contains("puts them back")), "{events:?}");
+    let edited = std::fs::read_to_string(host.state().join("gateways/meddled/edited.conf")).expect("its files");
+    assert!(edited.ends_with("garbage;\n"), "what a person wrote is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_is_taken_off_although_the_directory_of_its_gateway_was_removed() {
+    let repository = demo_image("uprooted", "v1", &[]);
+    demo_image("uprooted", "v2", &[]);
+    let port = free_port();
+    let manifest = Manifest::new("uprooted", &repository, "v1", port).stages(&[(25.0, 300), (100.0, 2)]);
+    let host = Host::serving(&manifest).await;
+    host.set(&manifest.version("v2"));
+    host.until_weight("uprooted", "25").await;
+    std::fs::remove_dir_all(host.state().join("gateways/uprooted")).expect("its files");
+    host.run_cli(&["abort", "uprooted"]).await;
+    host.until_gone("uprooted", "app", "v2").await;
+    until_steady(port).await;
+    for _ in 0..40 {
+        assert_eq!(get(port, "/").await.header("X-App-Version"), "v1");
+    }
+    let events = host.events("uprooted").await;
+    assert!(events.iter().any(|e| e.kind == "gateway-cut-off"), "{events:?}");
 }

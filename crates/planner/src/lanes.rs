@@ -190,6 +190,11 @@ impl Turn<'_> {
         honest && self.asked_is_live()
     }
 
+    /// Whether the gateway's container runs, as far as is known.
+    pub(crate) fn gateway_runs(&self) -> bool {
+        self.world.gateway.container.as_ref().is_none_or(|container| container.runs)
+    }
+
     /// Whether a raise would meet too many old NGINX workers; lowerings never wait.
     pub(crate) fn gateway_is_busy(&mut self) -> bool {
         let workers = self.world.gateway.old_workers;

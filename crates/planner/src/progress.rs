@@ -177,11 +177,11 @@ impl Turn<'_> {
     }
 
     /// Adds the time since the last turn to the stage's observed time, if it counts: at the stage's weight, proven live,
-    /// with evidence read (at weight 0: with the set healthy), without a pause.
+    /// with evidence read (at weight 0: with the set healthy), without a pause. Behind a gateway that is down nobody is served.
     pub(crate) fn observe(&mut self) {
         let Some(stage) = self.stage() else { return };
         let Some(trial) = self.trial() else { return };
-        let at_weight = trial.weight == self.stage_weight(stage) && self.weight_is_live();
+        let at_weight = trial.weight == self.stage_weight(stage) && self.weight_is_live() && self.gateway_runs();
         let seen = if trial.weight == Weight::ZERO { self.trial_is_well() } else { self.stale_evidence().is_none() };
         let held = trial.crash.is_some() || trial.is_refused_by_host();
         let free = self.memory.paused.is_none() && self.memory.manual.is_none() && !held;

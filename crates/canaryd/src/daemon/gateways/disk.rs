@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -48,6 +49,17 @@ pub(super) fn secrets(dir: &Path, owner: Option<&str>) -> Result<Secrets> {
         written => written?,
     }
     Ok(signed)
+}
+
+/// Writes tokens that are in use where somebody removed them: others would lock canaryd out of the gateway that runs.
+pub(super) fn put_secrets(dir: &Path, secrets: &Secrets) -> Result<()> {
+    let path = dir.join(SECRETS);
+    if path.exists() {
+        return Ok(());
+    }
+    // Who made it anew did not know what comes into it.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    write_atomically(&path, &serde_json::to_vec_pretty(secrets)?, 0o600)
 }
 
 /// Whether this installation made the gateway of this directory.
@@ -132,8 +144,6 @@ pub(super) fn conf_of(dir: &Path, generation: GenerationId) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -23,7 +23,11 @@ impl Gateway {
             // Asked again with the next turn.
             Err(error) => Some(format!("gateway: {error}")),
         };
-        let notes: Vec<String> = note.into_iter().collect();
+        self.note(note.into_iter().collect());
+    }
+
+    /// What `status` tells of it, until something else is to be told.
+    pub(super) fn note(&self, notes: Vec<String>) {
         let mut wish = lock(&self.cell.wish);
         if wish.notes != notes {
             wish.notes = notes;

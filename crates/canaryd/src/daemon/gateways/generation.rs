@@ -111,12 +111,9 @@ impl Gateway {
 
     async fn make_live_by(&mut self, choices: &Choices, wanted: &Intent) -> Result<()> {
         let settings = self.settings(choices, wanted);
-        if let Some(live) = &self.live
-            && same_wish(&live.intent, wanted)
-            && self.is_rendered_from(&settings, live)
-        {
-            let live = live.clone();
-            self.rendered_from = Some(settings);
+        if let Some(live) = self.live.clone().filter(|_| !self.tampered && self.does_by(&settings, wanted)) {
+            let generation = live.generation.parse::<GenerationId>().ok();
+            self.rendered = generation.map(|generation| (generation.original(), settings));
             self.live = Some(Live { intent: wanted.clone(), ..live });
             return Ok(());
         }
@@ -139,6 +136,7 @@ impl Gateway {
         let (link, master) = self.link_and_master()?;
         keep_intent(&self.dir, generation, wanted)?;
         self.attempt = Some(wanted.clone());
+        self.rendered = Some((generation, settings));
         let seen = self.house.observer.subscribe();
         let proven = tokio::select! {
             proven = link.apply(&whole, &lowered, &master, test) => proven,
@@ -161,17 +159,26 @@ impl Gateway {
         tracing::info!(rollout = %self.cell.name, generation = %proven.generation, canary = %wanted.traffic.canary(), took_ms = proven.took.as_millis(), "gateway live");
         self.live =
             Some(Live { intent: wanted.clone(), generation: proven.generation.to_string(), since: Timestamp::now() });
-        self.rendered_from = Some(settings);
+        self.tampered = false;
         self.note_reload();
         Ok(())
     }
 
+    /// Whether what is live does what is wanted, by these choices.
+    pub(super) fn does(&self, choices: &Choices, wanted: &Intent) -> bool {
+        self.does_by(&self.settings(choices, wanted), wanted)
+    }
+
+    fn does_by(&self, settings: &Settings, wanted: &Intent) -> bool {
+        self.live.as_ref().is_some_and(|live| same_wish(&live.intent, wanted) && self.is_rendered_from(settings, live))
+    }
+
     /// Whether the live generation would be rendered the same now; after a restart the text on disk tells.
     fn is_rendered_from(&self, settings: &Settings, live: &Live) -> bool {
-        if let Some(before) = &self.rendered_from {
+        let Ok(generation) = live.generation.parse::<GenerationId>() else { return false };
+        if let Some((_, before)) = self.rendered.as_ref().filter(|(of, _)| *of == generation.original()) {
             return before == settings;
         }
-        let Ok(generation) = live.generation.parse::<GenerationId>() else { return false };
         let Some(intent) = intent_of(&self.dir, generation) else { return false };
         let again = if generation.is_twin() {
             twin(settings, &intent, generation.original())

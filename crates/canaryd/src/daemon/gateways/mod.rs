@@ -10,6 +10,7 @@ mod lowering;
 mod route;
 mod running;
 mod settings;
+mod tampered;
 mod turn;
 #[cfg(test)]
 mod turn_tests;

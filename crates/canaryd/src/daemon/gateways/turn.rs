@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use canaryd_gateway::container::Ports;
-use canaryd_gateway::{Intent, NginxVersion, Settings};
+use canaryd_gateway::{GenerationId, Intent, NginxVersion, Settings};
 use canaryd_link::{Link, Ops};
 use canaryd_planner::{GatewayView, Live};
 use canaryd_rollout::Weight;
@@ -20,6 +20,7 @@ use super::lowering::{is_against, lowered};
 use super::route::find_route;
 use super::running::link;
 use super::settings::{Choices, Standing};
+use super::tampered::Seal;
 use super::{QUIET, SOON, Wanted};
 use crate::daemon::bells::lock;
 use crate::daemon::house::{Cell, House};
@@ -37,8 +38,12 @@ pub(super) struct Gateway {
     pub(super) live: Option<Live>,
     /// What a turn was making live when a lowering cut it short: it may be live, or not.
     pub(super) attempt: Option<Intent>,
-    /// What the live generation was rendered from; `None`: not known, compare the text.
-    pub(super) rendered_from: Option<Settings>,
+    /// What the generation written last was rendered from; of any other nothing is known, and its text is compared.
+    pub(super) rendered: Option<(GenerationId, Settings)>,
+    /// The files of the live generation as they were last found right.
+    pub(super) seal: Option<Seal>,
+    /// They were put back: NGINX may have read something else.
+    pub(super) tampered: bool,
     pub(super) running: Option<Running>,
     /// What the container was last compared with.
     pub(super) compared: Option<canaryd_rollout::Gateway>,
@@ -80,7 +85,9 @@ impl Gateway {
             secrets,
             live: None,
             attempt: None,
-            rendered_from: None,
+            rendered: None,
+            seal: None,
+            tampered: false,
             running: None,
             compared: None,
             nginx: None,
@@ -191,6 +198,12 @@ impl Gateway {
         self.unexplained &= wanted.traffic.canary() > Weight::ZERO;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         let choices = Choices::of(&rollout);
+        if let Err(error) = self.put_back(&choices).await {
+            tracing::warn!(rollout = %self.cell.name, error = format!("{error:#}"), "the gateway's files are not put back yet");
+        }
+        if self.is_left_alone(&rollout, wanted).await? {
+            return Ok(());
+        }
         let ensured = self.ensure_container(&rollout, wanted).await;
         find_route(&self.house, &rollout, Ports::of(&self.settings(&choices, wanted)).ops).await;
         ensured?;

@@ -264,3 +264,90 @@ async fn a_gateway_that_was_being_removed_is_not_started_once_more_after_a_kill(
         assert_eq!(cell.gateway.asked(), wanted, "swept: {swept}");
     }
 }
+
+/// A gateway at work with a quarter for the canary, looked at twice: its files are known to be right.
+async fn at_work() -> (Site, Arc<Cell>, Gateway) {
+    let site = Site::new().await;
+    let cell = prepared(&site, &intent(1, quarter())).await;
+    let mut gateway_at_work = Gateway::open(&site.house, &cell).await.unwrap();
+    let ops_port = Some(site.engine.nginx.start(gateway_at_work.dir.clone()).await);
+    lock(&site.engine.gateways).push(canaryd_engine::ObservedGateway { ops_port, ..gateway("shop") });
+    site.look().await;
+    // Which NGINX it is was not known when its first configuration was made: this one is written by the turn itself.
+    gateway_at_work.turn(Wanted::Serve(intent(2, quarter()))).await;
+    gateway_at_work.turn(Wanted::Serve(intent(2, quarter()))).await;
+    assert_eq!(gateway_at_work.problem, None);
+    assert!(gateway_at_work.seal.is_some());
+    (site, cell, gateway_at_work)
+}
+
+/// Where the live generation's file is, or its twin's.
+fn file_of(gateway: &Gateway, twin: bool) -> std::path::PathBuf {
+    let name = format!("{}{}", gateway.live.as_ref().unwrap().generation, if twin { "t" } else { "" });
+    gateway.dir.join("conf/generations").join(name).join("nginx.conf")
+}
+
+async fn is_told(site: &Site, kind: &str) -> usize {
+    let filter = canaryd_journal::EventFilter { name: Some("shop".to_owned()), ..Default::default() };
+    let events = site.house.journal.events(filter).await.unwrap();
+    events.iter().filter(|event| event.kind == kind).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_live_generation_that_somebody_touches_is_put_back_and_nginx_told_anew() {
+    for twin in [false, true] {
+        let (site, _cell, mut gateway) = at_work().await;
+        let (path, before) = (file_of(&gateway, twin), *lock(&site.engine.nginx.hups));
+        let text = std::fs::read_to_string(&path).unwrap();
+        gateway.turn(Wanted::Serve(intent(3, quarter()))).await;
+        assert_eq!(*lock(&site.engine.nginx.hups), before, "nobody touched anything: nothing is done");
+        if twin {
+            std::fs::remove_file(&path).unwrap()
+        } else {
+            std::fs::write(&path, "garbage;").unwrap()
+        }
+        gateway.turn(Wanted::Serve(intent(4, quarter()))).await;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(*lock(&site.engine.nginx.hups), before + 1, "what it may have read is replaced");
+        assert_eq!(gateway.live.as_ref().unwrap().intent.traffic.canary(), quarter());
+        until("it is told", async || is_told(&site, "gateway-edited").await == 1).await;
+        let kept = std::fs::read_to_string(gateway.dir.join("edited.conf")).ok();
+        assert_eq!(kept.as_deref(), (!twin).then_some("garbage;"), "what a person wrote is kept");
+        gateway.turn(Wanted::Serve(intent(5, quarter()))).await;
+        assert_eq!(*lock(&site.engine.nginx.hups), before + 1, "once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_that_is_down_would_start_on_is_put_back_before_it_is_started() {
+    for restarted in [false, true] {
+        let (site, cell, mut gateway) = at_work().await;
+        let (path, current) = (file_of(&gateway, false), gateway.dir.join("conf/current"));
+        std::fs::write(&path, "garbage;").unwrap();
+        std::fs::remove_file(&current).unwrap();
+        std::os::unix::fs::symlink("generations/1.1", &current).unwrap();
+        lock(&site.engine.gateways).clear();
+        site.look().await;
+        if restarted {
+            std::fs::remove_file(&current).unwrap();
+            std::os::unix::fs::symlink(path.parent().unwrap(), &current).unwrap();
+            gateway = Gateway::open(&site.house, &cell).await.unwrap();
+        }
+        gateway.turn(Wanted::Serve(intent(3, quarter()))).await;
+        let text = std::fs::read_to_string(current.join("nginx.conf")).unwrap();
+        assert!(text.contains("split_clients") && !text.contains("garbage"), "{text}");
+        let link = link(&gateway.dir, &gateway.secrets, None).unwrap();
+        assert_eq!(link.current().map(|g| g.to_string()), gateway.live.as_ref().map(|live| live.generation.clone()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_directory_that_was_removed_are_there_again_for_the_next_start() {
+    let (site, _cell, mut gateway) = at_work().await;
+    std::fs::remove_dir_all(&gateway.dir).unwrap();
+    gateway.turn(Wanted::Serve(intent(3, quarter()))).await;
+    assert!(file_of(&gateway, false).is_file() && file_of(&gateway, true).is_file());
+    let secrets = super::disk::secrets(&gateway.dir, None).unwrap();
+    assert_eq!(secrets.ops_token, gateway.secrets.ops_token, "the container has the same ones");
+    until("it is told", async || is_told(&site, "gateway-edited").await == 1).await;
+}
