@@ -302,9 +302,9 @@ async fn a_file_of_the_live_generation_that_somebody_touches_is_put_back_and_ngi
         gateway.turn(Wanted::Serve(intent(3, quarter()))).await;
         assert_eq!(*lock(&site.engine.nginx.hups), before, "nobody touched anything: nothing is done");
         if twin {
-            std::fs::remove_file(&path).unwrap()
+            std::fs::remove_file(&path).unwrap();
         } else {
-            std::fs::write(&path, "garbage;").unwrap()
+            std::fs::write(&path, "garbage;").unwrap();
         }
         gateway.turn(Wanted::Serve(intent(4, quarter()))).await;
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
