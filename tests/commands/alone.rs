@@ -211,14 +211,19 @@ fn expect_safe_mode(dir: &Path, words: &[&str]) {
     command.args(START).args(["--socket", "safe.sock"]).env("XDG_STATE_HOME", dir).current_dir(dir);
     let mut daemon = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let ask = |args: &[&str]| run(dir, &[args, &["--socket", "safe.sock"]].concat());
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let page = loop {
-        match ask(&["status"]) {
-            (0, page, _) => break page,
-            other => assert!(Instant::now() < deadline, "{other:?}"),
+    let asked = || {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match ask(&["status"]) {
+                (0, page, _) => return page,
+                other => assert!(Instant::now() < deadline, "{other:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
-        std::thread::sleep(Duration::from_millis(50));
     };
+    let page = asked();
+    fs::remove_file(dir.join("safe.sock")).unwrap();
+    assert_eq!(asked(), page, "a socket file that somebody removes is made anew");
     let first = page.lines().next().unwrap_or_default();
     for word in words.iter().chain(&["safe mode", "production serves"]) {
         assert!(first.contains(word), "{word:?} is not said first: {page}");
@@ -229,6 +234,7 @@ fn expect_safe_mode(dir: &Path, words: &[&str]) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(daemon.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(daemon.wait().unwrap().code(), Some(0));
+    assert!(!dir.join("safe.sock").exists());
 }
 
 #[test]

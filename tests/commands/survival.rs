@@ -71,6 +71,20 @@ async fn the_effect_of_a_command_survives_a_kill_right_after_its_acknowledgment(
     assert_eq!(kinds.iter().filter(|k| *k == "manual-weight").count(), 1, "nothing is done twice: {kinds:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_file_that_somebody_removes_is_there_again_and_goes_with_the_daemon() {
+    let mut host = Host::start().await;
+    std::fs::remove_file(host.socket()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while host.cli(&["status"]).await.0 != 0 {
+        assert!(Instant::now() < deadline, "{}", host.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(host.log().contains("somebody removed the socket; it is made anew"), "{}", host.log());
+    assert_eq!(host.terminate().await, Some(0), "{}", host.log());
+    assert!(!host.socket().exists());
+}
+
 /// What went with the deletion is there again: files, images, and a container that somebody removes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_retried_after_a_deletion_can_be_made_anew_as_before() {

@@ -51,6 +51,12 @@ impl Surroundings {
         if socket == Path::new(SYSTEM_SOCKET) { SYSTEM_STATE.into() } else { self.state_dir() }
     }
 
+    /// Likewise, if it is a socket that is used when none is given: another says nothing of its daemon.
+    pub(crate) fn usual_state(&self, socket: &Path) -> Option<PathBuf> {
+        let usual = socket == Path::new(SYSTEM_SOCKET) || socket == self.own_socket();
+        usual.then(|| self.state_behind(socket))
+    }
+
     /// The socket on which a daemon listens when none is given.
     pub(crate) fn own_socket(&self) -> PathBuf {
         if let Some(socket) = &self.socket {
@@ -126,6 +132,9 @@ mod tests {
         };
         assert_eq!(mina.state_dir(), Path::new("/home/mina/.local/state/canaryd"));
         assert_eq!(mina.own_socket(), Path::new("/run/user/1000/canaryd.sock"));
+        assert_eq!(mina.usual_state(Path::new(SYSTEM_SOCKET)), Some(SYSTEM_STATE.into()));
+        assert_eq!(mina.usual_state(&mina.own_socket()), Some(mina.state_dir()));
+        assert_eq!(mina.usual_state(Path::new("/tmp/x.sock")), None);
         let bare = Surroundings { state_home: Some("/s".into()), ..Surroundings::default() };
         assert_eq!(bare.own_socket(), Path::new("/s/canaryd/canaryd.sock"));
     }

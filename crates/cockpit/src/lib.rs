@@ -23,7 +23,7 @@ pub use page::{
     PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,
 };
 pub use server::serve;
-pub use socket::{BindError, bind, made_at, unbind};
+pub use socket::{BindError, Socket, bind};
 
 /// An id that nobody else has: 32 hexadecimal digits from the randomness that std seeds its hash maps with.
 #[must_use]

@@ -20,13 +20,12 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
 use crate::inside::OneOffRequest;
 use crate::page::{CommandRequest, LogLine, LogQuery, PlanRequest, Refusal};
-use crate::socket::user_of;
+use crate::socket::{Socket, user_of};
 
 /// A manifest is far smaller.
 const LARGEST_BODY: usize = 1 << 20;
@@ -35,13 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Lines of history that one request gets.
 const MOST_EVENTS: usize = 1_000;
 
-/// Serves `/v1` until `shutdown`; then open streams are told so and end, and answers under way are finished.
+/// Serves `/v1` until `shutdown`; then the socket's file goes, open streams are told so and end, and answers under way are
+/// finished.
 ///
 /// # Cancel safety
 /// Dropping the future closes every connection at once; no command is lost that was answered.
-pub async fn serve(listener: UnixListener, control: Arc<dyn Control>, shutdown: CancellationToken) {
+pub async fn serve(socket: Socket, control: Arc<dyn Control>, shutdown: CancellationToken) {
     let app = router(control, shutdown.clone()).into_make_service_with_connect_info::<Caller>();
-    if let Err(e) = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await {
+    if let Err(e) = axum::serve(socket, app).with_graceful_shutdown(shutdown.cancelled_owned()).await {
         tracing::error!(error = %e, "the API stopped");
     }
 }
@@ -80,8 +80,8 @@ struct Caller {
     uid: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+impl Connected<IncomingStream<'_, Socket>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Socket>) -> Self {
         Self { uid: stream.io().peer_cred().ok().map(|c| c.uid()) }
     }
 }

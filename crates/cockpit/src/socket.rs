@@ -1,10 +1,14 @@
-//! The socket file: made so that it is never open to the wrong people, and never taken from a living daemon.
+//! The socket file: made so that it is never open to the wrong people, never taken from a living daemon, and made anew
+//! when somebody removes it.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// Who may use the socket beside its owner.
 const GROUP: &str = "canaryd";
@@ -28,38 +32,126 @@ pub enum BindError {
     },
 }
 
+/// How often the daemon looks whether its socket file is still there: one `lstat`.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The daemon's socket: what clients connect to, and the file that leads there. A file that somebody removes is made anew
+/// while this is asked for connections; dropping it takes the file away. Neither touches a file of somebody else.
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+    /// Which file is this daemon's.
+    made: Identity,
+    look: Interval,
+    /// Why the file could not be made anew, as it was logged.
+    told: Option<String>,
+}
+
+/// Device and number of a file.
+type Identity = (u64, u64);
+
 /// Makes the socket and listens on it: mode 0660, group `canaryd` where that group exists. A socket that a dead daemon
 /// left behind is replaced in one step.
 ///
 /// # Errors
 /// A living daemon has it, it is not a socket, or the file system refuses.
-pub async fn bind(path: &Path) -> Result<UnixListener, BindError> {
+pub async fn bind(path: &Path) -> Result<Socket, BindError> {
     refuse_the_living(path).await?;
     let failed = |source| BindError::Io { path: path.to_owned(), source };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
-    }
-    // Under another name until its rights are set: nobody can connect in between.
     let fresh = beside(path);
-    remove(&fresh).map_err(failed)?;
-    let listener = UnixListener::bind(&fresh).map_err(failed)?;
-    open_to_the_group(&fresh).map_err(failed)?;
+    let (listener, made) = listen(&fresh).map_err(failed)?;
     std::fs::rename(&fresh, path).map_err(failed)?;
-    Ok(listener)
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Ok(Socket { path: path.to_owned(), listener, made, look, told: None })
 }
 
-/// Takes the socket away at the end of a daemon, if it is still this daemon's: `made` is what [`made_at`] said of it. What
-/// is left behind by mistake is replaced by the next start.
-pub fn unbind(path: &Path, made: Option<(u64, u64)>) {
-    if made.is_some() && made_at(path) == made {
-        let _ = std::fs::remove_file(path);
+impl Socket {
+    /// Makes the file anew where it is gone. Who is connected stays so.
+    fn keep(&mut self) {
+        if !is_gone(&self.path) {
+            return;
+        }
+        match make_anew(&self.path) {
+            Ok(Some((listener, made))) => {
+                tracing::warn!(socket = %self.path.display(), "somebody removed the socket; it is made anew");
+                (self.listener, self.made, self.told) = (listener, made, None);
+            }
+            // Somebody was faster.
+            Ok(None) => {}
+            Err(error) => self.tell(error.to_string()),
+        }
+    }
+
+    fn tell(&mut self, why: String) {
+        if self.told.as_ref() != Some(&why) {
+            tracing::error!(socket = %self.path.display(), "somebody removed the socket, and it cannot be made anew: {why}");
+            self.told = Some(why);
+        }
     }
 }
 
-/// Which file stands there: device and number.
-#[must_use]
-pub fn made_at(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+impl axum::serve::Listener for Socket {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            tokio::select! {
+                biased;
+                // Who came before the file went is heard.
+                accepted = axum::serve::Listener::accept(&mut self.listener) => return accepted,
+                _ = self.look.tick() => self.keep(),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Drop for Socket {
+    /// What is left behind by mistake is replaced by the next start.
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|found| found == self.made) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+fn is_gone(path: &Path) -> bool {
+    identity(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+}
+
+/// A listener and its file, which nobody can connect to until it has its rights and its name.
+fn listen(fresh: &Path) -> io::Result<(UnixListener, Identity)> {
+    if let Some(parent) = fresh.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    remove(fresh)?;
+    let listener = UnixListener::bind(fresh)?;
+    let made = identity(fresh)?;
+    open_to_the_group(fresh)?;
+    Ok((listener, made))
+}
+
+/// `None`: another file has the name meanwhile. A link, unlike a rename, replaces nothing.
+fn make_anew(path: &Path) -> io::Result<Option<(UnixListener, Identity)>> {
+    let fresh = beside(path);
+    let made = listen(&fresh)?;
+    let named = std::fs::hard_link(&fresh, path);
+    remove(&fresh)?;
+    match named {
+        Ok(()) => Ok(Some(made)),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -132,13 +224,56 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("canaryd.sock");
         let first = bind(&path).await.unwrap();
-        let made = made_at(&path);
+        std::fs::remove_file(&path).unwrap();
+        let second = bind(&path).await.unwrap();
         drop(first);
-        let _second = bind(&path).await.unwrap();
-        unbind(&path, made);
         assert!(path.exists(), "the second daemon's");
-        unbind(&path, made_at(&path));
+        drop(second);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_gone_is_made_anew_with_its_directory_and_taken_away_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/canaryd.sock");
+        let mut socket = bind(&path).await.unwrap();
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        socket.keep();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        let (dialled, taken) = tokio::join!(UnixStream::connect(&path), axum::serve::Listener::accept(&mut socket));
+        assert!(dialled.is_ok() && taken.0.peer_cred().is_ok());
+        drop(socket);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_put_there_meanwhile_stays_and_a_link_takes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("canaryd.sock");
+        let mut first = bind(&path).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = bind(&path).await.unwrap();
+        first.keep();
+        assert_eq!(identity(&path).unwrap(), second.made);
+        assert!(make_anew(&path).unwrap().is_none());
+        assert_eq!(identity(&path).unwrap(), second.made);
+        drop(second);
+        first.keep();
+        assert_eq!(identity(&path).unwrap(), first.made, "its turn again");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_cannot_be_made_anew_is_said_once_and_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let mut socket = bind(&run.join("canaryd.sock")).await.unwrap();
+        std::fs::remove_dir_all(&run).unwrap();
+        std::fs::write(&run, "in the way").unwrap();
+        socket.tell("in the way".to_owned());
+        socket.keep();
+        std::fs::remove_file(&run).unwrap();
+        socket.keep();
+        assert!(socket.path.exists() && socket.told.is_none());
     }
 
     #[tokio::test]
@@ -150,7 +285,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o660);
         assert!(matches!(bind(&path).await, Err(BindError::InUse(_))));
         drop(first);
-        assert!(path.exists(), "a dead daemon leaves its socket behind");
+        // As one that was killed leaves it behind.
+        drop(UnixListener::bind(&path).unwrap());
         bind(&path).await.unwrap();
     }
 

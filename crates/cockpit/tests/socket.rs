@@ -18,6 +18,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -285,7 +286,27 @@ async fn a_stop_of_the_daemon_ends_open_streams_and_the_server() {
     let Err(ClientError::NoDaemon { why, .. }) = Client::connect(&served.socket).await else {
         panic!("nobody listens")
     };
-    assert_eq!(why, "nobody listens on it any more");
+    assert_eq!(why, "there is no such socket");
+}
+
+#[tokio::test]
+async fn a_socket_file_that_somebody_removes_is_made_anew_and_open_streams_go_on() {
+    let fake = Fake::new();
+    let (served, client) = served(&fake).await;
+    let mut stream = client.follow(&shop(), None).await.unwrap();
+    soon(stream.next()).await.unwrap().unwrap();
+    std::fs::remove_file(&served.socket).unwrap();
+    soon(async {
+        while client.healthz().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    fake.change(Some(report("shop", "v2 serves all")));
+    assert_eq!(describe(&soon(stream.next()).await.unwrap().unwrap()), "v2 serves all");
+    served.shutdown.cancel();
+    soon(served.server).await.unwrap();
+    assert!(!served.socket.exists());
 }
 
 #[tokio::test]
@@ -327,7 +348,7 @@ async fn diagnostics_of_a_plan_come_back_as_they_were_rendered() {
 async fn asked_of_a_slow_one(lives: bool) -> std::result::Result<StatusPage, ClientError> {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("canaryd.sock");
-    let listener = bind(&socket).await.unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use canaryd_cockpit::ClientError;
 use canaryd_rollout::RolloutName;
 
+use crate::paths::Surroundings;
+
 /// Is the revision that was asked for in production?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -89,7 +91,10 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::NoDaemon { socket, why } => no_daemon(&socket, &why),
+            ClientError::NoDaemon { socket, why } => match holder(&socket) {
+                None => no_daemon(&socket, &why),
+                Some(pid) => elsewhere(&socket, &why, pid),
+            },
             ClientError::Silent { socket } => silent(&socket),
             ClientError::Forbidden { .. } | ClientError::Broken { .. } => Self::new(Exit::NoDaemon, error.to_string()),
             ClientError::Unread { .. } => Self::new(Exit::No, error.to_string()),
@@ -110,6 +115,24 @@ fn no_daemon(socket: &Path, why: &str) -> Failure {
     Failure::new(Exit::NoDaemon, message).hint(format!(
         "start it with systemctl start canaryd, or: canaryd --watch DIR\n\
          \x20       a version on trial gets no more requests after: {OFFLINE}\n\
+         \x20       what is wrong on this host: canaryd doctor",
+    ))
+}
+
+/// Which process has the state that usually goes with this socket.
+fn holder(socket: &Path) -> Option<u32> {
+    canaryd_journal::holder(&Surroundings::find().usual_state(socket)?)
+}
+
+/// It runs, and is not where it was looked for.
+fn elsewhere(socket: &Path, why: &str, pid: u32) -> Failure {
+    let message = format!(
+        "nobody answers at {}: {why}\n\
+         \x20 process {pid} has its state directory: a daemon that has another socket, or starts or stops",
+        socket.display()
+    );
+    Failure::new(Exit::NoDaemon, message).hint(format!(
+        "tr '\\0' ' ' < /proc/{pid}/cmdline shows its --socket: say it here as well\n\
          \x20       what is wrong on this host: canaryd doctor",
     ))
 }
@@ -145,12 +168,19 @@ mod tests {
 
     #[test]
     fn without_a_daemon_it_says_that_production_serves_and_how_to_start_it() {
-        let failure = Failure::from(ClientError::NoDaemon { socket: "/run/x.sock".into(), why: "no socket".into() });
+        let failure = Failure::from(ClientError::NoDaemon { socket: "/no/x.sock".into(), why: "no socket".into() });
         assert_eq!(failure.exit, Exit::NoDaemon);
         assert!(failure.render().contains("serves as before") && failure.render().contains("canaryd --watch"));
         assert!(failure.render().contains("canaryd rollback NAME --offline"));
         let named = failure.about(Some(&"shop".parse().unwrap())).render();
         assert!(named.contains("canaryd rollback shop --offline") && !named.contains("NAME"), "{named}");
+    }
+
+    #[test]
+    fn a_daemon_that_listens_elsewhere_is_not_to_be_started_once_more() {
+        let said = elsewhere(Path::new("/run/x.sock"), "there is no such socket", 77).render();
+        assert!(said.contains("process 77") && said.contains("/proc/77/cmdline"), "{said}");
+        assert!(said.contains("/run/x.sock") && !said.contains("start it"), "{said}");
     }
 
     #[test]

@@ -80,8 +80,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
             None => return Err(error),
         },
     };
-    let listener = canaryd_cockpit::bind(&args.socket).await?;
-    let socket = canaryd_cockpit::made_at(&args.socket);
+    let socket = canaryd_cockpit::bind(&args.socket).await?;
     recall(&house, memories);
     tidy::at_start(&house).await;
     let (source, wakes) = DirectorySource::start(house.config.watch.clone());
@@ -93,7 +92,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     tasks.spawn(evidence::run(Arc::clone(&house)));
     tasks.spawn(manifests::run(Arc::clone(&house), source, wakes));
     tasks.spawn(drift::run(Arc::clone(&house)));
-    tasks.spawn(canaryd_cockpit::serve(listener, Arc::new(control::Desk(Arc::clone(&house))), stop.clone()));
+    tasks.spawn(canaryd_cockpit::serve(socket, Arc::new(control::Desk(Arc::clone(&house))), stop.clone()));
     let watched: Vec<String> = house.config.watch.iter().map(|d| d.display().to_string()).collect();
     tracing::info!(
         host = house.config.host,
@@ -109,7 +108,6 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<ExitCode> {
     tracing::info!("stopping; containers and gateways go on serving, nothing is watched until the next start");
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     close(&house).await;
-    canaryd_cockpit::unbind(&args.socket, socket);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -51,15 +51,14 @@ pub(super) async fn run(args: &DaemonArgs, why: String) -> Result<ExitCode> {
     // First of all: it needs neither a socket nor Docker.
     let mut gateways = Gateways::of(&state, args.docker_host.clone());
     gateways.lower();
-    let listener = canaryd_cockpit::bind(&args.socket).await?;
-    let socket = canaryd_cockpit::made_at(&args.socket);
+    let socket = canaryd_cockpit::bind(&args.socket).await?;
     let page = page(&state, why.clone(), &gateways.told());
     tracing::error!(socket = %args.socket.display(), way_out = page.way_out, "{}", page.sentence);
     let (stop, since) = (CancellationToken::new(), Timestamp::now());
     let watch = args.watch.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>()?;
     let desk = Arc::new(Desk::new(&state, why, gateways.instance().to_owned(), since, watch));
     desk.show(gateways.told());
-    let serving = tokio::spawn(canaryd_cockpit::serve(listener, Arc::clone(&desk) as _, stop.clone()));
+    let serving = tokio::spawn(canaryd_cockpit::serve(socket, Arc::clone(&desk) as _, stop.clone()));
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     let watching = async {
         loop {
@@ -76,7 +75,6 @@ pub(super) async fn run(args: &DaemonArgs, why: String) -> Result<ExitCode> {
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
     let _ = tokio::time::timeout(LOOK, serving).await;
-    canaryd_cockpit::unbind(&args.socket, socket);
     Ok(ExitCode::SUCCESS)
 }
 
