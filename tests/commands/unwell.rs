@@ -44,10 +44,12 @@ async fn a_paused_production_a_paused_gateway_and_a_lost_network_are_the_first_w
     let gateway = docker(&["ps", "--format", "{{.Names}}", "--filter", "publish=22590"]);
     let gateway = gateway.trim();
     docker(&["pause", gateway]);
+    until_told(&host, "gateway-paused", 1).await;
     let silent = |r: &Report| r.sentence.starts_with("users get no answers: the gateway");
     host.until(NAME, "a paused gateway is said", silent).await;
     until_told(&host, "unwell", 2).await;
     docker(&["unpause", gateway]);
+    until_told(&host, "gateway-unpaused", 1).await;
     host.until(NAME, "all is well again", well).await;
 
     docker(&["stop", "--time", "1", gateway]);

@@ -25,7 +25,7 @@ use crate::page::{
 
 /// A line of a stream is far shorter; more is not ours.
 const LONGEST_LINE: usize = 8 << 20;
-/// Until the head of an answer. Few take as long (`plan` asks registries, `run` makes a container), so a daemon that says
+/// Until the head of an answer, and between two parts of its body. Few take as long (`plan` asks registries, `run` makes a container), so a daemon that says
 /// nothing is asked whether it lives before it is given up; one that does says itself when something takes too long.
 const SILENCE: Duration = Duration::from_secs(8);
 /// A daemon that lives says so in milliseconds.
@@ -183,7 +183,7 @@ impl Client {
     /// # Errors
     /// Unknown name, nothing is in that lane, the engine refuses, no daemon.
     pub async fn one_off(&self, name: &RolloutName, request: &OneOffRequest) -> Result<OneOffPage> {
-        answer(self.send(Method::POST, &format!("/v1/rollouts/{name}/run"), to_json(request)?).await?).await
+        self.answer(self.send(Method::POST, &format!("/v1/rollouts/{name}/run"), to_json(request)?).await?).await
     }
 
     /// What is in production, as a Compose file.
@@ -202,7 +202,7 @@ impl Client {
     pub async fn command(&self, name: &RolloutName, request: &CommandRequest) -> Result<Answer> {
         let response = self.send(Method::POST, &format!("/v1/rollouts/{name}/commands"), to_json(request)?).await?;
         let status = response.status();
-        let body = whole(response).await?;
+        let body = self.whole(response).await?;
         if status == StatusCode::OK || status == StatusCode::CONFLICT {
             from_json(&body)
         } else {
@@ -215,7 +215,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with the rendered diagnostics; no daemon.
     pub async fn plan(&self, request: &PlanRequest) -> Result<Vec<PlanPage>> {
-        answer(self.send(Method::POST, "/v1/plan", to_json(request)?).await?).await
+        self.answer(self.send(Method::POST, "/v1/plan", to_json(request)?).await?).await
     }
 
     /// Whether it answers at all.
@@ -227,24 +227,44 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        answer(self.send(Method::GET, path, Bytes::new()).await?).await
+        self.answer(self.send(Method::GET, path, Bytes::new()).await?).await
     }
 
     async fn stream<T: DeserializeOwned + Send + 'static>(&self, path: &str) -> Result<BoxStream<'static, Result<T>>> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         let status = response.status();
         if status != StatusCode::OK {
-            return Err(refused(status, &whole(response).await?));
+            return Err(refused(status, &self.whole(response).await?));
         }
         Ok(lines(response.into_body()).boxed())
     }
 
-    /// The head of the answer, however long it takes a daemon that lives.
+    /// The head of the answer.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
-        let mut asking = std::pin::pin!(self.ask(method, path, body));
+        self.as_long_as_it_lives(self.ask(method, path, body)).await?
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T> {
+        let status = response.status();
+        let body = self.whole(response).await?;
+        if status == StatusCode::OK { from_json(&body) } else { Err(refused(status, &body)) }
+    }
+
+    /// The body of an answer that is no stream.
+    async fn whole(&self, response: Response<Incoming>) -> Result<Bytes> {
+        let (mut body, mut read) = (response.into_body(), BytesMut::new());
+        while let Some(frame) = self.as_long_as_it_lives(body.frame()).await? {
+            read.extend_from_slice(&frame.map_err(broken)?.into_data().unwrap_or_default());
+        }
+        Ok(read.freeze())
+    }
+
+    /// However long it takes a daemon that lives.
+    async fn as_long_as_it_lives<T>(&self, waited_for: impl Future<Output = T>) -> Result<T> {
+        let mut waited_for = std::pin::pin!(waited_for);
         loop {
-            if let Ok(answered) = tokio::time::timeout(SILENCE, &mut asking).await {
-                return answered;
+            if let Ok(there) = tokio::time::timeout(SILENCE, &mut waited_for).await {
+                return Ok(there);
             }
             let alive = self.ask(Method::GET, "/v1/healthz", Bytes::new());
             if !matches!(tokio::time::timeout(SIGN_OF_LIFE, alive).await, Ok(Ok(_))) {
@@ -294,16 +314,6 @@ fn to_json(value: &impl serde::Serialize) -> Result<Bytes> {
 
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(broken)
-}
-
-async fn whole(response: Response<Incoming>) -> Result<Bytes> {
-    Ok(response.into_body().collect().await.map_err(broken)?.to_bytes())
-}
-
-async fn answer<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {
-    let status = response.status();
-    let body = whole(response).await?;
-    if status == StatusCode::OK { from_json(&body) } else { Err(refused(status, &body)) }
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> ClientError {

@@ -359,8 +359,11 @@ fn lines<T: Serialize>(stream: impl futures::Stream<Item = T> + Send + 'static) 
 
 impl Api {
     async fn events(&self, name: Option<&RolloutName>, query: &EventQuery) -> Answered<Response> {
-        let limit = query.limit.clamp(1, MOST_EVENTS);
-        match self.control.events(name, query.after, limit).await {
+        if !(1..=MOST_EVENTS).contains(&query.limit) {
+            let error = format!("limit is {}: it must be 1 to {MOST_EVENTS}", query.limit);
+            return Err(Refused::new(StatusCode::BAD_REQUEST, error, None));
+        }
+        match self.control.events(name, query.after, query.limit).await {
             Ok(lines) => Ok(axum::Json(lines).into_response()),
             Err(error) => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, error, None)),
         }

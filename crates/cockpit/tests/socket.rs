@@ -344,8 +344,9 @@ async fn diagnostics_of_a_plan_come_back_as_they_were_rendered() {
     assert_eq!(refusal.error, "error: /etc/canaryd/shop.yaml has 6 bytes");
 }
 
-/// Whether what listens on this socket takes calls up, and what it says of itself, differs; nobody answers what is asked.
-async fn asked_of_a_slow_one(lives: bool) -> std::result::Result<StatusPage, ClientError> {
+/// Whether what listens on this socket says of itself that it lives, and what it says before it falls silent, differs; nobody
+/// answers what is asked in time.
+async fn asked_of_a_slow_one(lives: bool, says: &'static str) -> std::result::Result<StatusPage, ClientError> {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("canaryd.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -362,6 +363,7 @@ async fn asked_of_a_slow_one(lives: bool) -> std::result::Result<StatusPage, Cli
                 } else if lives {
                     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
                 } else {
+                    stream.write_all(says.as_bytes()).await.unwrap();
                     std::future::pending::<()>().await;
                 }
             });
@@ -373,11 +375,20 @@ async fn asked_of_a_slow_one(lives: bool) -> std::result::Result<StatusPage, Cli
 #[tokio::test(start_paused = true)]
 async fn a_daemon_that_hangs_is_given_up_and_one_that_is_slow_is_waited_for() {
     let begun = tokio::time::Instant::now();
-    let hangs = asked_of_a_slow_one(false).await.unwrap_err();
+    let hangs = asked_of_a_slow_one(false, "").await.unwrap_err();
     assert!(matches!(hangs, ClientError::Silent { .. }), "{hangs}");
     assert_eq!(begun.elapsed().as_secs(), 10);
-    let slow = asked_of_a_slow_one(true).await.unwrap_err();
+    let slow = asked_of_a_slow_one(true, "").await.unwrap_err();
     assert!(matches!(slow, ClientError::Refused { status: 503, .. }), "{slow}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_hangs_in_the_middle_of_a_body_is_given_up() {
+    let begun = tokio::time::Instant::now();
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"host\":";
+    let hangs = asked_of_a_slow_one(false, half).await.unwrap_err();
+    assert!(matches!(hangs, ClientError::Silent { .. }), "{hangs}");
+    assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -388,6 +399,8 @@ async fn nonsense_is_refused_in_words() {
         ("GET /v1/nothing", "", "404", "there is no /v1/nothing"),
         ("DELETE /v1/status", "", "405", "does not answer to DELETE"),
         ("GET /v1/rollouts/shop/events?after=minus", "", "400", "after"),
+        ("GET /v1/rollouts/shop/events?limit=0", "", "400", "limit is 0: it must be 1 to 1000"),
+        ("GET /v1/events?limit=1001", "", "400", "limit is 1001: it must be 1 to 1000"),
         ("POST /v1/rollouts/shop/commands", "{}", "400", "missing field"),
         ("POST /v1/rollouts/%2e%2e/commands", "{}", "404", "there is no rollout"),
         ("POST /v1/plan", big.as_str(), "413", "at most"),

@@ -256,17 +256,14 @@ impl Turn<'_> {
         if self.memory.paused.take().is_some() {
             self.tell_resumed(command);
         }
-        if let Some(trial) = &mut self.memory.trial {
-            trial.push = Some(Push::Finish { reason: reason.to_owned(), by: Some(command.actor.clone()) });
+        let push = Push::Finish { reason: reason.to_owned(), by: Some(command.actor.clone()) };
+        let asked = self.memory.trial.as_mut().and_then(|trial| trial.push.replace(push.clone()));
+        if asked != Some(push) {
+            let why = command.comment.as_ref().filter(|comment| *comment != reason);
+            let why = why.map(|comment| format!(" ({comment})")).unwrap_or_default();
+            let message = format!("{version}: on to production without waiting, by {}: {reason}{why}", command.actor);
+            self.tell(Severity::Info, "promote-asked", message);
         }
-        let why = command
-            .comment
-            .as_ref()
-            .filter(|comment| *comment != reason)
-            .map(|comment| format!(" ({comment})"))
-            .unwrap_or_default();
-        let message = format!("{version}: on to production without waiting, by {}: {reason}{why}", command.actor);
-        self.tell(Severity::Info, "promote-asked", message);
         Ok(format!(
             "{version} goes to 100 % and to production as soon as every replica is healthy; a crash or a failed check still takes it off"
         ))

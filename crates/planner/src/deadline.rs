@@ -153,8 +153,30 @@ impl Turn<'_> {
 
     /// A pause that a person may end, and the evidence as well: at night there are no requests, in the morning there are.
     fn await_evidence(&mut self, why: &str) -> Did {
-        let lack = if self.is_suspicious() { Lack::Calm } else { Lack::Evidence };
-        self.pause_for(lack, why.to_owned())
+        self.pause_for(self.lack_of_evidence(), why.to_owned())
+    }
+
+    fn lack_of_evidence(&self) -> Lack {
+        if self.is_suspicious() { Lack::Calm } else { Lack::Evidence }
+    }
+
+    /// What looked bad has calmed down and is too little still, or looks bad by now, or it is another check: the pause says
+    /// what it waits for now. A source that is silent says nothing of that.
+    fn reword(&mut self, stage: usize, lack: Lack) {
+        let now = self.lack_of_evidence();
+        if lack == Lack::Gateway || self.stale_evidence().is_some() || (lack, now) == (Lack::Evidence, Lack::Evidence) {
+            return;
+        }
+        let why = match self.leave(self.next_stage_weight(stage)) {
+            Leave::Granted => return,
+            Leave::Silent(why) => why,
+            Leave::Samples { check, have, need } => {
+                format!("{check} has seen {have} canary requests and needs {need} more")
+            }
+        };
+        if let Some(pause) = &mut self.memory.paused {
+            (pause.why, pause.lacks) = (why, Some(now));
+        }
     }
 
     /// Nobody is blamed for a weight that could not be given; the stage's time begins when it is live.
@@ -184,6 +206,7 @@ impl Turn<'_> {
             Lack::Gateway => true,
         };
         if !is_there || !self.weight_is_live() {
+            self.reword(stage, lack);
             return;
         }
         self.memory.paused = None;

@@ -18,11 +18,14 @@ pub(crate) struct GatewayLife {
     started_at: Option<Timestamp>,
     /// It is over, and the history has that.
     over: bool,
+    /// Somebody paused it, and the history has that.
+    #[serde(default)]
+    paused: bool,
 }
 
 impl GatewayLife {
     fn of(container: &GatewayContainer) -> Self {
-        Self { container: container.id.clone(), started_at: container.started_at, over: false }
+        Self { container: container.id.clone(), started_at: container.started_at, over: false, paused: false }
     }
 
     /// Where nobody could look into it, nothing speaks against it.
@@ -33,7 +36,7 @@ impl GatewayLife {
 }
 
 impl Turn<'_> {
-    /// Told once when it is gone, whoever did it, and once when it runs again.
+    /// Told once when it is gone, whoever did it, and once when it runs again; so is a pause.
     pub(crate) fn tell_gateway_life(&mut self) {
         if self.memory.deletion.is_some() {
             self.memory.gateway_life = None;
@@ -48,6 +51,7 @@ impl Turn<'_> {
             return;
         };
         if !life.over && self.gateway_lives_on(&life) {
+            self.tell_gateway_pause(&mut life);
             self.memory.gateway_life = Some(life);
             return;
         }
@@ -61,6 +65,22 @@ impl Turn<'_> {
             life = GatewayLife::of(container);
         }
         self.memory.gateway_life = Some(life);
+    }
+
+    fn tell_gateway_pause(&mut self, life: &mut GatewayLife) {
+        let paused = self.world.gateway.container.as_ref().is_some_and(|container| container.paused);
+        match (std::mem::replace(&mut life.paused, paused), paused) {
+            (false, true) => {
+                let way_on = format!("docker unpause {} lets it go on", life.container);
+                let message =
+                    format!("the gateway's container was paused, and not by canaryd: it answers nobody; {way_on}");
+                self.tell(Severity::Warning, "gateway-paused", message);
+            }
+            (true, false) => {
+                self.tell(Severity::Info, "gateway-unpaused", "the gateway's container is no longer paused".to_owned());
+            }
+            (false, false) | (true, true) => {}
+        }
     }
 
     /// Nothing has ended, or it is not known yet who ended it.

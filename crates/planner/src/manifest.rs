@@ -216,7 +216,11 @@ impl Turn<'_> {
     }
 
     pub(crate) fn begin_delete(&mut self, by: String, said: &str) {
-        self.tell(Severity::Warning, "deleting", format!("everything of it is removed, {said}"));
+        self.tell(
+            Severity::Warning,
+            "deleting",
+            format!("everything of this rollout is being stopped and removed, {said}"),
+        );
         self.memory.trial = None;
         self.memory.paused = None;
         self.memory.manual = None;

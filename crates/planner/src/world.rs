@@ -179,6 +179,8 @@ pub struct GatewayContainer {
     pub id: String,
     /// Whether it is up, paused or not.
     pub runs: bool,
+    /// Paused by somebody.
+    pub paused: bool,
     /// When it was last started, if known.
     pub started_at: Option<Timestamp>,
     /// How it last ended.

@@ -107,8 +107,8 @@ fn unknown(walk: &mut Walk, at: &At, shape: &'static Shape, entry: &Entry) {
     let owner = if at.path.is_empty() { "the document".to_owned() } else { at.path.clone() };
     let names = || shape.fields().map(|f| f.name);
     let (advice, near) = (foreign::advice(shape, key), nearest(key, names()));
-    if advice.is_none() && near.is_none() {
-        // Nobody knows what it is, so nobody knows that it may be shown.
+    if advice.is_none() && near.is_none() && !entry.node.text().is_some_and(quantity::is_one) {
+        // Nobody knows what it is, so nobody knows that it may be shown. A quantity is no secret.
         walk.hide_all(&entry.node);
     }
     let diagnostic = walk.error_at_key(&place, format!("unknown field {} in {owner}", shortened(entry.shown())));

@@ -111,6 +111,13 @@ pub(crate) fn cpus(text: &str) -> Option<i64> {
     scaled(text, 1_000_000_000).and_then(|n| i64::try_from(n).ok()).filter(|n| *n > 0)
 }
 
+/// Whether it is surely a quantity, a short number or a switch, whatever is meant by it.
+pub(crate) fn is_one(text: &str) -> bool {
+    let counts = is_number(text) && text.len() <= 5;
+    let measures = text.len() <= 8 && (duration(text).is_ok() || size(text).is_ok() || percent(text).is_ok());
+    counts || measures || matches!(text, "true" | "false")
+}
+
 fn is_number(text: &str) -> bool {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |t: &str| !t.is_empty() && t.len() <= 18 && t.bytes().all(|b| b.is_ascii_digit());
@@ -144,6 +151,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_could_be_a_secret_is_no_quantity() {
+        for text in ["10m", "1h30m", "512Mi", "5%", "0.5 %", "8000", "0.25", "true"] {
+            assert!(is_one(text), "{text}");
+        }
+        for text in ["", "hunter2", "918273", "123456789s", "10x", "yes", "a1b2c3"] {
+            assert!(!is_one(text), "{text}");
+        }
+    }
 
     #[test]
     fn durations_have_units() {

@@ -70,6 +70,7 @@ fn container_of(gateway: &canaryd_engine::ObservedGateway) -> GatewayContainer {
     GatewayContainer {
         id: short(&gateway.id),
         runs,
+        paused: gateway.state == SeenState::Paused,
         // What was known of its start may be older than that it runs.
         started_at: gateway.started_at.filter(|_| gateway.unseen.is_none()),
         exit: gateway.exits.last().map(exit_of),

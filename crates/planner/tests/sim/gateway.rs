@@ -39,10 +39,15 @@ impl Nginx {
     pub fn end(&mut self, is_removed: bool, now: Timestamp) {
         self.ended = Some(now);
         if let Some(container) = &mut self.container {
-            container.runs = false;
+            (container.runs, container.paused) = (false, false);
             container.exit = Some(Exit { at: now, code: 0, oom: false, cause: ExitCause::Somebody });
         }
         self.container = self.container.take().filter(|_| !is_removed);
+    }
+
+    /// Somebody pauses its container, or lets it go on.
+    pub fn pause(&mut self, is_paused: bool) {
+        self.container.iter_mut().for_each(|container| container.paused = is_paused);
     }
 
     fn start_container(&mut self, now: Timestamp) {
@@ -53,6 +58,7 @@ impl Nginx {
         let container = self.container.get_or_insert_with(|| GatewayContainer {
             id: format!("g{}", made + 1),
             runs: false,
+            paused: false,
             started_at: None,
             exit: None,
         });

@@ -81,6 +81,8 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["gateway", "hangs"] => sim.nginx.silent = Some("its gateway does not answer".to_owned()),
         ["gateway", "is", "stopped", "by", "somebody"] => sim.nginx.end(false, sim.now),
         ["gateway", "is", "removed", "by", "somebody"] => sim.nginx.end(true, sim.now),
+        ["gateway", "is", "paused", "by", "somebody"] => sim.nginx.pause(true),
+        ["gateway", "is", "unpaused"] => sim.nginx.pause(false),
         ["gateway", "answers"] => sim.nginx.silent = None,
         ["users", "see", bad, "of", all, "fail"] => {
             sim.users.production =

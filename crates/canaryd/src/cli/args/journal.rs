@@ -21,7 +21,7 @@ pub(crate) enum JournalCommand {
 /// `journal check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// State directory of the daemon [default: as the daemon's]
+    /// State directory [default: the one that the daemon on the socket names, else the usual one]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// How it is printed

@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use canaryd_cockpit::Client;
 use canaryd_engine::{DockerEngine, DockerOptions, Engine};
 use canaryd_journal::{Hold, JournalError};
 use jiff::Timestamp;
@@ -20,12 +21,17 @@ use crate::paths::Surroundings;
 
 /// Every page of the largest journal is read within that.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// A daemon that takes longer is not asked where its state is.
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// `canaryd journal check`.
 pub(crate) async fn journal_check(args: CheckArgs, common: &Common) -> Result<Exit, Failure> {
     let around = Surroundings::find();
     let socket = common.socket.clone().unwrap_or_else(|| around.socket_to_ask(Path::exists));
-    let state = args.state.unwrap_or_else(|| around.state_behind(&socket));
+    let state = match args.state {
+        Some(state) => state,
+        None => named_by_daemon(&socket).await.unwrap_or_else(|| around.state_behind(&socket)),
+    };
     let findings = examined(&state).await?.findings;
     match args.output {
         OutputFormat::Json => put_exact(&json(&findings)?),
@@ -34,6 +40,12 @@ pub(crate) async fn journal_check(args: CheckArgs, common: &Common) -> Result<Ex
         }
     }
     Ok(if is_good(&findings) { Exit::Yes } else { Exit::No })
+}
+
+/// Where the daemon on this socket keeps its state, if one answers.
+async fn named_by_daemon(socket: &Path) -> Option<PathBuf> {
+    let asking = async { Client::connect(socket).await.ok()?.status().await.ok()?.state };
+    tokio::time::timeout(ANSWER, asking).await.ok()?.map(PathBuf::from)
 }
 
 async fn examined(state: &Path) -> Result<JournalCheck, Failure> {

@@ -19,8 +19,7 @@ const BAR: usize = 20;
 pub(crate) fn render_follow(report: &Report, host: &str, width: usize, style: Style) -> String {
     let mut lines = vec![title(report, host, style)];
     lines.extend(wrap("", "", &tame(&report.sentence), width));
-    let moves = report.phase != "idle";
-    if moves && !report.stages.is_empty() {
+    if words::moves(report) && !report.stages.is_empty() {
         lines.push(String::new());
         for stage in &report.stages {
             lines.extend(stage_lines(report, stage, width, style));
@@ -166,6 +165,18 @@ mod tests {
     fn what_is_gone_has_a_title_without_anything_behind_it() {
         let gone = report(&serde_json::json!({ "phase": "idle", "production": null, "canary": null }));
         assert!(render_follow(&gone, "host2", 80, Style::PLAIN).starts_with("shop on host2\n"));
+    }
+
+    #[test]
+    fn what_is_being_deleted_has_no_stages_ahead() {
+        let ahead =
+            serde_json::json!([{ "weight": 1, "observe": 900.0, "observed": 0.0, "requests": 0, "state": "ahead" }]);
+        let screen = |phase: &str| {
+            let report = report(&serde_json::json!({ "phase": phase, "canary": null, "stages": ahead }));
+            render_follow(&report, "host2", 80, Style::PLAIN)
+        };
+        assert!(screen("preflight").contains("later: 15m"));
+        assert!(!screen("deleting").contains("later"), "{}", screen("deleting"));
     }
 
     #[test]

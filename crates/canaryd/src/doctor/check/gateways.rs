@@ -20,7 +20,7 @@ fn serves(facts: &Facts, gateway: &Gateway) -> Option<Finding> {
         return checked.then(|| {
             Finding::wrong(item, "there is no container of it, though its configuration is on disk")
                 .means("its users get no answer; a daemon that runs makes it anew")
-                .mend(format!("canaryd status {name}; sudo systemctl start canaryd"))
+                .mend(super::socket::rouse(facts, name))
         });
     };
     if container.state != RunState::Running {

@@ -1,5 +1,7 @@
 //! The daemon and its socket.
 
+use canaryd_rollout::RolloutName;
+
 use super::super::Finding;
 use super::super::facts::{Answer, Facts, Journal, Page};
 use crate::cli::date;
@@ -100,12 +102,31 @@ pub(super) fn file(facts: &Facts) -> Option<Finding> {
             found.means("every user of this host can release and delete").mend(format!("sudo chmod 660 {path}")),
         );
     }
-    match facts.socket.answer {
-        Answer::Nobody(_) => {
+    let holder = facts.state.as_ref().and_then(|s| s.holder.as_ref());
+    match (&facts.socket.answer, holder) {
+        (Answer::Nobody(_), None) => {
             let found = Finding::warning("socket", format!("{path} was left behind: nobody listens on it"));
             Some(found.means("a daemon was killed; the next start replaces it"))
         }
-        Answer::Page(_) | Answer::Forbidden | Answer::Odd(_) => Some(Finding::ok("socket", said)),
+        (Answer::Nobody(_), Some(process)) => {
+            let found = Finding::warning("socket", format!("{path} was left behind: nobody listens on it"));
+            Some(found.means(format!("the daemon that runs, process {}, listens elsewhere", process.pid)))
+        }
+        (Answer::Page(_) | Answer::Forbidden | Answer::Odd(_), _) => Some(Finding::ok("socket", said)),
+    }
+}
+
+/// What has a daemon see to something: one that runs is asked, one that hangs is started anew.
+pub(super) fn rouse(facts: &Facts, name: &RolloutName) -> String {
+    let holder = facts.state.as_ref().and_then(|s| s.holder.as_ref());
+    match (&facts.socket.answer, holder) {
+        (Answer::Page(_), _) => format!("canaryd status {name}"),
+        (Answer::Forbidden, _) => format!("sudo canaryd status {name}"),
+        (Answer::Odd(_), _) => "sudo systemctl restart canaryd".to_owned(),
+        (Answer::Nobody(_), Some(process)) => {
+            format!("canaryd status {name} --socket PATH, of the daemon that is process {}", process.pid)
+        }
+        (Answer::Nobody(_), None) => "sudo systemctl start canaryd".to_owned(),
     }
 }
 
@@ -204,7 +225,29 @@ mod tests {
             Level::Wrong,
             &["not a socket"],
         );
-        let stale = spoiled(|f| f.socket.answer = Answer::Nobody("nobody listens on it any more".into()));
-        found(&stale, "socket", Level::Warning, &["left behind", "next start replaces it"]);
+        let stale = |f: &mut Facts| f.socket.answer = Answer::Nobody("nobody listens on it any more".into());
+        found(&spoiled(stale), "socket", Level::Warning, &["left behind", "process 77, listens elsewhere"]);
+        let dead = spoiled(|f| {
+            stale(f);
+            f.state.as_mut().unwrap().holder = None;
+        });
+        found(&dead, "socket", Level::Warning, &["left behind", "next start replaces it"]);
+    }
+
+    #[test]
+    fn a_daemon_that_runs_is_never_to_be_started() {
+        let roused = |answer: Answer, runs: bool| {
+            let mut facts = super::super::sample::healthy();
+            facts.socket.answer = answer;
+            if !runs {
+                facts.state.as_mut().unwrap().holder = None;
+            }
+            rouse(&facts, &"shop".parse().unwrap())
+        };
+        let nobody = || Answer::Nobody("there is no such socket".into());
+        assert_eq!(roused(nobody(), false), "sudo systemctl start canaryd");
+        assert_eq!(roused(Answer::Odd("no answer".into()), true), "sudo systemctl restart canaryd");
+        assert_eq!(roused(Answer::Forbidden, true), "sudo canaryd status shop");
+        assert!(roused(nobody(), true).contains("--socket PATH, of the daemon that is process 77"));
     }
 }
