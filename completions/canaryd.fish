@@ -193,7 +193,7 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_
 complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -s h -l help -d 'Print help'
 complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -f -a "check" -d 'Reads every page and every memory of the journal, beside a daemon or without one; changes nothing'
 complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and not __fish_seen_subcommand_from check rebuild" -f -a "rebuild" -d 'Makes a journal anew when it is lost or damaged, from containers and the live configurations; asks first'
-complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -l state -d 'State directory of the daemon [default: as the daemon\'s]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -l state -d 'State directory [default: the one that the daemon on the socket names, else the usual one]' -r -F
 complete -c canaryd -n "__fish_canaryd_using_subcommand journal; and __fish_seen_subcommand_from check" -s o -l output -d 'How it is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'
 json\t'For machines'"
