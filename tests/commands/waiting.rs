@@ -1,5 +1,6 @@
 //! Commands that stay: through restarts of the daemon, and until only a person can go on.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -216,4 +217,36 @@ async fn who_waits_for_a_version_that_ended_before_a_later_one_is_answered_at_on
     assert!(code == 1 && out.contains("gate-late: v2 was aborted at "), "{code} {out}{err}");
     assert_eq!(host.cli(&["wait", name, "--version", "v1", "--timeout", "50s"]).await.0, 0, "it is in production");
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_logs_hears_of_the_container_that_is_to_come_and_of_the_one_that_takes_its_place() {
+    let name = "gate-logs";
+    let app = demo_image(name, "v1", &[]);
+    demo_image(name, "v2", &[]);
+    let host = Host::start().await;
+    let manifest = Manifest::new(name, &app, "v1", 22_599).stages(&SLOW);
+    host.write("logs.yaml", &manifest.yaml());
+    host.until_serving(name, "v1").await;
+    let err = no(&host, 1, &["logs", name, "--lane", "canary", "--follow"]).await;
+    assert!(err.contains("has no container to read from; see canaryd status"), "{err}");
+
+    let production = Watching::start(&host, "production", &["logs", name, "--lane", "production", "--follow"]);
+    production.until(|out, _| out.contains("v1")).await;
+    canaryd_e2e::docker(&["rm", "-f", &host.containers(name, "app")[0]]);
+    let writers = |out: &str| -> BTreeSet<String> {
+        out.lines().filter_map(|line| line.split(" | ").next()).map(str::to_owned).collect()
+    };
+    production.until(|out, _| writers(out).len() == 2).await;
+
+    yes(&host, &["set", name, "v2"]).await;
+    let canary = Watching::start(&host, "canary", &["logs", name, "--lane", "canary", "--follow"]);
+    canary.until(|out, _| out.contains("v2")).await;
+    yes(&host, &["abort", name]).await;
+    host.until(name, "v2 is off", |r| r.canary.is_none() && r.phase == "idle").await;
+    yes(&host, &["retry", name]).await;
+    let again = Watching::start(&host, "again", &["logs", name, "--lane", "canary", "--follow"]);
+    again.until(|out, _| out.contains("v2")).await;
+    let (out, _) = production.until(|_, _| true).await;
+    assert_eq!(writers(&out).len(), 2, "v2 is not in production: {out}");
 }

@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 
 use crate::inside::{ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 use crate::page::{
-    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanPage, PlanRequest, Refusal,
+    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, Logged, PlanPage, PlanRequest, Refusal,
     StatusPage,
 };
 
@@ -147,7 +147,7 @@ impl Client {
     ///
     /// # Errors
     /// Unknown name, no daemon; in the stream: the log cannot be read.
-    pub async fn logs(&self, name: &RolloutName, query: &LogQuery) -> Result<BoxStream<'static, Result<LogText>>> {
+    pub async fn logs(&self, name: &RolloutName, query: &LogQuery) -> Result<BoxStream<'static, Result<Logged>>> {
         let mut path = format!("/v1/rollouts/{name}/logs?follow={}&gateway={}", query.follow, query.gateway);
         if let Some(lane) = query.lane {
             path.push_str(&format!("&lane={lane}"));
@@ -159,7 +159,7 @@ impl Client {
             path.push_str(&format!("&since={since}"));
         }
         let lines = self.stream::<LogLine>(&path).await?;
-        Ok(lines.map(|line| line.and_then(log_text)).boxed())
+        Ok(lines.map(|line| line.and_then(logged)).boxed())
     }
 
     /// The request header that forces a lane.
@@ -322,9 +322,10 @@ fn refused(status: StatusCode, body: &[u8]) -> ClientError {
     ClientError::Refused { status: status.as_u16(), refusal }
 }
 
-fn log_text(line: LogLine) -> Result<LogText> {
+fn logged(line: LogLine) -> Result<Logged> {
     match line {
-        LogLine::Line(text) => Ok(text),
+        LogLine::Line(text) => Ok(Logged::Line(text)),
+        LogLine::Waits { why } => Ok(Logged::Waits(why)),
         LogLine::Failed { why } => Err(ClientError::Unread { why }),
         LogLine::Stops => Err(broken("the daemon stops")),
     }

@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use crate::inside::{ContainersPage, EjectPage, OneOffPage, OneOffRequest};
-use crate::page::{EventLine, LaneHeader, LogQuery, LogText, PlanPage, Refusal, StatusPage};
+use crate::page::{EventLine, LaneHeader, LogLine, LogQuery, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
 #[async_trait]
@@ -43,8 +43,9 @@ pub trait Control: Send + Sync + 'static {
     /// It could not be journalled or was not planned in time: why.
     async fn command(&self, name: &RolloutName, command: Command) -> Result<Answer, String>;
 
-    /// Log lines; the stream ends unless `follow` was asked for. An `Err` ends it.
-    fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, Result<LogText, String>>;
+    /// Log lines. With `follow` the stream goes on with every container that comes, and ends when none is to come. A failure
+    /// ends it.
+    fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, LogLine>;
 
     /// The request header that forces a lane. Its value is a secret: it is told to whoever asks for it, and written nowhere.
     ///

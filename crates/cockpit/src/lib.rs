@@ -19,7 +19,7 @@ pub use control::Control;
 pub use forecast::plan_table;
 pub use inside::{ContainerView, ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 pub use page::{
-    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, PlanChange, PlanConnections,
+    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, Logged, PlanChange, PlanConnections,
     PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,
 };
 pub use server::serve;

@@ -156,6 +156,11 @@ pub struct LaneHeader {
 pub enum LogLine {
     /// A line.
     Line(LogText),
+    /// Nothing runs that could write one; it is waited for.
+    Waits {
+        /// That it is so, and how it stands: a sentence.
+        why: String,
+    },
     /// The log cannot be read any further.
     Failed {
         /// Why.
@@ -165,13 +170,13 @@ pub enum LogLine {
     Stops,
 }
 
-impl From<Result<LogText, String>> for LogLine {
-    fn from(line: Result<LogText, String>) -> Self {
-        match line {
-            Ok(text) => Self::Line(text),
-            Err(why) => Self::Failed { why },
-        }
-    }
+/// What whoever reads a log gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Logged {
+    /// A line.
+    Line(LogText),
+    /// Nothing runs that could write one; it is waited for. A sentence.
+    Waits(String),
 }
 
 /// A command as it is posted: who and when are the server's to say.

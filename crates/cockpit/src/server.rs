@@ -233,7 +233,7 @@ async fn logs(
 ) -> Answered<Response> {
     let Query(query) = query?;
     let name = api.known(&name).await?;
-    let stream = api.control.logs(&name, query).map(LogLine::from);
+    let stream = api.control.logs(&name, query);
     let stops = api.shutdown.clone();
     // Else whoever follows could not tell a daemon that stops from a log that is over.
     let farewell = futures::stream::once(async move { stops.is_cancelled() });

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canaryd_cockpit::{
-    Client, ClientError, CommandRequest, ContainerView, ContainersPage, Control, EventLine, Followed, LogQuery,
-    LogText, OneOffPage, OneOffRequest, PlanPage, PlanRequest, Refusal, StatusPage, bind, serve,
+    Client, ClientError, CommandRequest, ContainerView, ContainersPage, Control, EventLine, Followed, LogLine,
+    LogQuery, LogText, Logged, OneOffPage, OneOffRequest, PlanPage, PlanRequest, Refusal, StatusPage, bind, serve,
 };
 use canaryd_gateway::Lane;
 use canaryd_planner::{Answer, Command, Report, Severity, UndoView, Verb};
@@ -124,9 +124,13 @@ impl Control for Fake {
         self.commands.lock().unwrap().push(command);
         Ok(answer)
     }
-    fn logs(&self, _: &RolloutName, query: LogQuery) -> BoxStream<'static, Result<LogText, String>> {
+    fn logs(&self, _: &RolloutName, query: LogQuery) -> BoxStream<'static, LogLine> {
         let text = format!("{query:?}");
-        let lines = vec![Ok(LogText { source: "shop-app-1".to_owned(), text }), Err("the engine is gone".to_owned())];
+        let lines = vec![
+            LogLine::Waits { why: "no container runs.".to_owned() },
+            LogLine::Line(LogText { source: "shop-app-1".to_owned(), text }),
+            LogLine::Failed { why: "the engine is gone".to_owned() },
+        ];
         futures::stream::iter(lines).boxed()
     }
     async fn containers(&self, _: &RolloutName) -> Result<ContainersPage, Refusal> {
@@ -331,8 +335,9 @@ async fn log_lines_arrive_with_their_source_and_so_does_the_reason_of_an_end() {
     let (_served, client) = served(&Fake::new()).await;
     let query = LogQuery { lane: Some(Lane::Canary), follow: true, tail: Some(7), gateway: false, since: None };
     let mut lines = client.logs(&shop(), &query).await.unwrap();
-    let first = soon(lines.next()).await.unwrap().unwrap();
-    assert_eq!(first.text, format!("{query:?}"));
+    assert_eq!(soon(lines.next()).await.unwrap().unwrap(), Logged::Waits("no container runs.".to_owned()));
+    let line = LogText { source: "shop-app-1".to_owned(), text: format!("{query:?}") };
+    assert_eq!(soon(lines.next()).await.unwrap().unwrap(), Logged::Line(line));
     assert!(soon(lines.next()).await.unwrap().unwrap_err().to_string().contains("the engine is gone"));
 }
 
@@ -363,7 +368,9 @@ async fn asked_of_a_slow_one(lives: bool, says: &'static str) -> std::result::Re
                 } else if lives {
                     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
                 } else {
-                    stream.write_all(says.as_bytes()).await.unwrap();
+                    if read > 0 && !is_healthz {
+                        stream.write_all(says.as_bytes()).await.unwrap();
+                    }
                     std::future::pending::<()>().await;
                 }
             });

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canaryd_cockpit::{
-    ContainersPage, Control, EjectPage, EventLine, LaneHeader, LogQuery, LogText, OneOffPage, OneOffRequest, PlanPage,
+    ContainersPage, Control, EjectPage, EventLine, LaneHeader, LogLine, LogQuery, OneOffPage, OneOffRequest, PlanPage,
     Refusal, StatusPage,
 };
-use canaryd_engine::LogOptions;
 use canaryd_gateway::{Lane, force_value};
 use canaryd_journal::EventFilter;
 use canaryd_planner::{Answer, Command, Report};
 use canaryd_rollout::RolloutName;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use tokio::sync::{oneshot, watch};
 
 use super::bells::lock;
@@ -112,26 +111,8 @@ impl Control for Desk {
         }
     }
 
-    fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, Result<LogText, String>> {
-        let sources = sources_of(&self.0, name, &query);
-        if sources.is_empty() {
-            let why = why_no_logs(&self.0, name, &query);
-            return futures::stream::once(async move { Err(why) }).boxed();
-        }
-        let options = LogOptions { follow: query.follow, tail: query.tail, since: query.since, timestamps: false };
-        let mut streams: Vec<BoxStream<'static, Result<LogText, String>>> = Vec::new();
-        for (id, source) in sources {
-            let lines = self.0.engine.logs(&id, options.clone());
-            let named = lines.map(move |line| match line {
-                Ok(line) => Ok(LogText { source: source.clone(), text: line.text }),
-                Err(error) => Err(error.to_string()),
-            });
-            streams.push(named.boxed());
-        }
-        if query.follow {
-            return futures::stream::select_all(streams).boxed();
-        }
-        futures::stream::iter(streams).flatten().boxed()
+    fn logs(&self, name: &RolloutName, query: LogQuery) -> BoxStream<'static, LogLine> {
+        super::logs::logs(&self.0, name, query)
     }
 
     async fn lane_header(&self, name: &RolloutName, lane: Lane) -> Result<LaneHeader, Refusal> {
@@ -198,41 +179,4 @@ pub(crate) fn line_of(event: canaryd_journal::Event) -> Option<EventLine> {
         kind: event.kind,
         message: event.message,
     })
-}
-
-/// Containers whose logs are asked for: (id, name).
-fn why_no_logs(house: &House, name: &RolloutName, query: &LogQuery) -> String {
-    let problem = house.cell(name).and_then(|cell| cell.gateway.view().problem);
-    match (query.gateway, problem) {
-        (true, Some(problem)) => format!("the gateway of {name} has no container: {problem}"),
-        (true, None) => format!("the gateway of {name} has no container yet"),
-        (false, _) => format!("{name} has no container to read from; see canaryd status {name}"),
-    }
-}
-
-fn sources_of(house: &House, name: &RolloutName, query: &LogQuery) -> Vec<(String, String)> {
-    let Some(observation) = house.observer.seen().observation else { return Vec::new() };
-    if query.gateway {
-        let gateways = observation.gateways.iter().filter(|g| &g.rollout == name);
-        return gateways.map(|g| (g.id.clone(), g.name.clone())).collect();
-    }
-    let lanes = house.cell(name).and_then(|cell| lock(&cell.report).clone());
-    let revision_of = |lane: Lane| {
-        let report = lanes.as_ref()?;
-        let view = match lane {
-            Lane::Production => report.production.as_ref(),
-            Lane::Canary => report.canary.as_ref(),
-        };
-        view.map(|v| v.revision.clone())
-    };
-    let wanted = query.lane.map(revision_of);
-    let mut sources: Vec<(String, String)> = observation
-        .containers
-        .iter()
-        .filter(|c| &c.rollout == name)
-        .filter(|c| wanted.as_ref().is_none_or(|revision| revision.as_ref() == Some(&c.revision)))
-        .map(|c| (c.id.clone(), c.name.clone()))
-        .collect();
-    sources.sort_by(|a, b| a.1.cmp(&b.1));
-    sources
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use canaryd_cockpit::Control;
-use canaryd_planner::{Answer, Command, Verb};
+use canaryd_cockpit::{Control, LogLine, LogQuery};
+use canaryd_engine::RunState;
+use canaryd_planner::{Answer, Command, Report, Verb};
+use futures::StreamExt;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::bells::lock;
 use super::control::Desk;
-use super::fake::{Freezer, Site, name, until};
+use super::fake::{Freezer, Site, container, name, until};
 use super::{evidence, rollouts};
 
 fn said(id: &str, verb: Verb) -> Command {
@@ -102,4 +105,38 @@ async fn a_disk_that_hangs_counts_as_one_that_cannot_be_written_after_two_second
     let is_clean = async || !site.house.journal.memory("shop").await.unwrap().unwrap().contains("delete");
     until("what was refused is not in the journal", is_clean).await;
     loops.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+fn report(phase: &str, sentence: &str) -> Report {
+    let report = serde_json::json!({
+        "name": "shop", "phase": phase, "sentence": sentence, "liveWeight": 0, "wantedWeight": 0, "stages": [],
+        "checks": [], "waiting": [], "notes": [], "can": [], "undo": { "is": "cold", "version": "v1" }, "replicas": {}
+    });
+    serde_json::from_value(report).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_a_log_is_told_what_is_waited_for_and_hears_of_the_container_that_comes() {
+    let site = Site::new().await;
+    let cell = site.cell("shop");
+    let query = |follow| LogQuery { follow, ..LogQuery::default() };
+    let desk = Desk(Arc::clone(&site.house));
+    *lock(&cell.report) = Some(report("starting", "v1 is being started."));
+    let why = "shop has no container to read from; see canaryd status shop";
+    let refused = LogLine::Failed { why: why.to_owned() };
+    assert_eq!(desk.logs(&name("shop"), query(false)).collect::<Vec<_>>().await, std::slice::from_ref(&refused));
+    let mut lines = desk.logs(&name("shop"), query(true));
+    let waits = LogLine::Waits { why: "no container of shop runs: v1 is being started.".to_owned() };
+    assert_eq!(lines.next().await, Some(waits));
+    let mut comes = container("shop", "aaaaaaaaaa", 1);
+    comes.state = RunState::Running;
+    lock(&site.engine.containers).push(comes);
+    site.look().await;
+    assert!(matches!(lines.next().await, Some(LogLine::Line(line)) if line.text == "a line of shop-id"));
+    lock(&site.engine.containers).clear();
+    site.look().await;
+    *lock(&cell.report) = Some(report("idle", "nothing serves."));
+    let rest = tokio::time::timeout(Duration::from_secs(10), lines.collect::<Vec<_>>()).await.expect("it ends");
+    assert!(!rest.contains(&refused), "{rest:?}");
+    assert_eq!(desk.logs(&name("shop"), query(true)).collect::<Vec<_>>().await, [refused]);
 }

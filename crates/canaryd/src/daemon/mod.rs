@@ -19,6 +19,7 @@ mod gateways;
 mod health;
 mod house;
 mod inside;
+mod logs;
 mod manifests;
 mod observer;
 mod plan_gateway;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use canaryd_cockpit::{ClientError, CommandRequest, Followed, LogQuery};
+use canaryd_cockpit::{ClientError, CommandRequest, Followed, LogQuery, Logged};
 use canaryd_gateway::Lane;
 use canaryd_planner::{Report, Verb};
 use canaryd_rollout::RolloutName;
@@ -160,14 +160,17 @@ impl Screen<'_> {
 
     /// What the version on trial wrote last.
     async fn log(&self) -> String {
-        let lane = self.report.canary.as_ref().map_or(Lane::Production, |_| Lane::Canary);
+        // A first version is in the place of production from its start.
+        let both = self.report.canary.is_some() && self.report.production.is_some();
+        let lane = if both { Lane::Canary } else { Lane::Production };
         let query = LogQuery { lane: Some(lane), tail: Some(LOG_LINES), ..LogQuery::default() };
         let mut text = String::new();
         let read = async {
             let mut lines = reach(self.common).await?.logs(self.name, &query).await?;
             while let Some(line) = lines.next().await {
-                let written = line?;
-                text.push_str(&format!("{} | {}\n", written.source, tame(&written.text)));
+                if let Logged::Line(written) = line? {
+                    text.push_str(&format!("{} | {}\n", written.source, tame(&written.text)));
+                }
             }
             Ok::<(), ClientError>(())
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_cockpit::{ClientError, LogQuery, LogText};
+use canaryd_cockpit::{ClientError, LogQuery, LogText, Logged};
 use canaryd_gateway::Lane;
 use canaryd_rollout::RolloutName;
 use futures::StreamExt;
@@ -20,7 +20,7 @@ use crate::cli::style::tame;
 /// A daemon that has just started may not have seen the containers yet.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-type Lines = BoxStream<'static, Result<LogText, ClientError>>;
+type Lines = BoxStream<'static, Result<Logged, ClientError>>;
 
 /// `canaryd logs`.
 pub(crate) async fn logs(args: LogsArgs, common: &Common) -> Result<Exit, Failure> {
@@ -42,7 +42,10 @@ pub(crate) async fn logs(args: LogsArgs, common: &Common) -> Result<Exit, Failur
 
 async fn show(lines: &mut Lines) -> Result<(), ClientError> {
     while let Some(line) = lines.next().await {
-        show_line(&line?);
+        match line? {
+            Logged::Line(line) => show_line(&line),
+            Logged::Waits(why) => tell(Some(&format!("{} Waiting for one …", tame(&why)))),
+        }
     }
     Ok(())
 }

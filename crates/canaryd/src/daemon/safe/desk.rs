@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use canaryd_cockpit::{Control, EventLine, LogQuery, LogText, PlanPage, Refusal, SafeMode, StatusPage};
+use canaryd_cockpit::{Control, EventLine, LogLine, LogQuery, PlanPage, Refusal, SafeMode, StatusPage};
 use canaryd_planner::{Answer, Command, Report, Verb};
 use canaryd_rollout::RolloutName;
 use futures::stream::{BoxStream, StreamExt};
@@ -99,9 +99,9 @@ impl Control for Desk {
         }
     }
 
-    fn logs(&self, _: &RolloutName, _: LogQuery) -> BoxStream<'static, Result<LogText, String>> {
+    fn logs(&self, _: &RolloutName, _: LogQuery) -> BoxStream<'static, LogLine> {
         let why = self.mode().sentence;
-        futures::stream::once(async move { Err(why) }).boxed()
+        futures::stream::once(async move { LogLine::Failed { why } }).boxed()
     }
 
     async fn plan(&self, _: String, _: String) -> Result<Vec<PlanPage>, String> {
