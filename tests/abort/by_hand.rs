@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use canaryd_e2e::{Scene, canaryd};
-use canaryd_planner::Outcome;
 
-use super::{expect_users_unharmed, now, quarter};
+use super::{at_a_quarter, expect_off_for_good, now};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -38,25 +36,6 @@ fn sh(scene: &Scene, lines: &str) {
         .replace("shop", &scene.name);
     let output = Command::new("sh").args(["-c", &lines]).env("CANARYD_SOCKET", "/nonexistent").output().unwrap();
     println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-}
-
-async fn at_a_quarter(name: &str) -> Scene {
-    let mut scene = Scene::begin(name, quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
-    scene
-}
-
-/// The canary was lowered at `asked`, and a daemon that comes back keeps it off.
-async fn expect_off_for_good(mut scene: Scene, asked: f64) {
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    scene.expect_off_within_a_second(asked, f64::MAX);
-    scene.host.run().await;
-    let ended = scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
-    assert!(ended.reason.contains("offline"), "{}", ended.reason);
-    scene.expect_it_stays_off().await;
-    scene.expect_production_untouched();
-    expect_users_unharmed(&scene);
 }
 
 #[tokio::test(flavor = "multi_thread")]

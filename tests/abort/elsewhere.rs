@@ -5,10 +5,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use canaryd_e2e::{Scene, assert_fair, docker, promised, weights};
-use canaryd_planner::{Outcome, Report};
+use canaryd_planner::Outcome;
 use canaryd_rollout::Weight;
 
-use super::{expect_no_get_failed, now};
+use super::{expect_no_get_failed, is_at_a_quarter, now};
 
 /// Long enough to lose something in the middle of it.
 const STAGES: [(f64, u64); 2] = [(25.0, 8), (100.0, 1)];
@@ -18,10 +18,6 @@ fn life(container: &str) -> String {
     let facts = "{{if .State.Running}}{{.Id}} {{.State.StartedAt}}{{end}}";
     let output = Command::new("docker").args(["inspect", "--format", facts, container]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn is_at_a_quarter(report: &Report) -> bool {
-    report.live_weight.basis_points() == 2500
 }
 
 /// v2 is promoted in the end, by the same containers, and nothing was ever said against it.

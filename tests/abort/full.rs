@@ -10,13 +10,9 @@ use canaryd_e2e::{Host, Scene, load, promised, remove_leftovers};
 use canaryd_planner::{Outcome, Report, Verb, Waiting};
 use canaryd_rollout::Weight;
 
-use super::{expect_no_get_failed, now};
+use super::{expect_no_get_failed, is_at_a_quarter, now};
 
 const NAME: &str = "abort-full";
-
-fn is_at_a_quarter(report: &Report) -> bool {
-    report.live_weight.basis_points() == 2500
-}
 
 fn says_that_it_cannot_write(report: &Report) -> bool {
     report.waiting.iter().any(|w| matches!(w, Waiting::Trouble { why } if why.contains("journal cannot be written")))

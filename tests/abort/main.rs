@@ -12,7 +12,7 @@ mod phases;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use canaryd_e2e::{Host, Manifest, Registry, Scene, demo_image, docker, free_port, promised, remove_leftovers};
-use canaryd_planner::{Outcome, Verb, Waiting};
+use canaryd_planner::{Outcome, Report, Verb, Waiting};
 use canaryd_rollout::Weight;
 use rusqlite::Connection;
 
@@ -63,27 +63,25 @@ async fn an_abort_of_the_first_version_leaves_nothing_that_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abort_at_a_stage_paused_by_hand_or_at_100_percent_is_at_0_percent_within_a_second() {
-    let mut scene = Scene::begin("abort-stage", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let mut scene = at_a_quarter("abort-stage").await;
     expect_aborted_at_once(&scene, "v2", Verb::Abort).await;
     let twice = scene.host.command(&scene.name, Verb::Abort).await;
     assert!(twice.accepted, "twice is once: {}", twice.message);
 
     scene.release("v3", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    scene.until("a quarter", is_at_a_quarter).await;
     assert!(scene.host.command(&scene.name, Verb::Pause).await.accepted);
     expect_aborted_at_once(&scene, "v3", Verb::Rollback).await;
 
     scene.release("v4", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    scene.until("a quarter", is_at_a_quarter).await;
     let weight = Weight::from_basis_points(6000).unwrap();
     assert!(scene.host.command(&scene.name, Verb::Traffic { weight }).await.accepted);
     scene.until("60 % by hand", |r| r.live_weight == weight).await;
     expect_aborted_at_once(&scene, "v4", Verb::Abort).await;
 
     scene.release("v5", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    scene.until("a quarter", is_at_a_quarter).await;
     assert!(scene.host.command(&scene.name, Verb::Advance).await.accepted);
     scene.until("100 %", |r| r.live_weight == Weight::FULL && r.phase == "soaking").await;
     expect_aborted_at_once(&scene, "v5", Verb::Abort).await;
@@ -116,9 +114,7 @@ async fn after_the_lane_swap_abort_says_use_undo_and_rollback_undoes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_killed_or_stopped_by_others_is_not_blamed_and_comes_back_twice_then_waits_for_a_person() {
-    let mut scene = Scene::begin("abort-kill", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let scene = at_a_quarter("abort-kill").await;
     let canary = scene.canaries().remove(0);
     for (before, by) in ["kill", "stop"].into_iter().enumerate() {
         let asked = now();
@@ -137,9 +133,7 @@ async fn a_canary_killed_or_stopped_by_others_is_not_blamed_and_comes_back_twice
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_removed_by_others_is_not_blamed_and_a_fresh_container_takes_its_place() {
-    let mut scene = Scene::begin("abort-rm", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let scene = at_a_quarter("abort-rm").await;
     let canary = scene.canaries().remove(0);
     let _ = docker(&["rm", "-f", &canary]);
     let died = scene.deaths.of(&canary).await;
@@ -151,33 +145,18 @@ async fn a_canary_removed_by_others_is_not_blamed_and_a_fresh_container_takes_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rollback_offline_takes_the_canary_off_within_a_second_and_the_daemon_keeps_it_off() {
-    let mut scene = Scene::begin("abort-offline", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let mut scene = at_a_quarter("abort-offline").await;
     scene.host.kill().await;
     let asked = now();
-    let state = scene.host.state();
-    let (code, said, why) =
-        scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await;
+    let (code, said, why) = rolled_back_offline(&scene).await;
     assert_eq!(code, 0, "{said}{why}");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    scene.expect_off_within_a_second(asked, f64::MAX);
-    scene.host.run().await;
-    let ended = scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
-    assert!(ended.reason.contains("offline"), "{}", ended.reason);
-    scene.expect_it_stays_off().await;
-    scene.expect_production_untouched();
-    expect_users_unharmed(&scene);
+    expect_off_for_good(scene, asked).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rollback_offline_tells_a_daemon_that_runs() {
-    let mut scene = Scene::begin("abort-told", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
-    let state = scene.host.state();
-    let (code, said, why) =
-        scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await;
+    let mut scene = at_a_quarter("abort-told").await;
+    let (code, said, why) = rolled_back_offline(&scene).await;
     assert!(code == 0 && said.contains("the daemon knows"), "{said}{why}");
     scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
     scene.expect_it_stays_off().await;
@@ -190,9 +169,7 @@ async fn rollback_offline_before_the_first_request_is_an_abort_when_the_daemon_r
     scene.release("v2", &[("STARTUP_MS", "8000")]);
     scene.until("it starts", |r| r.phase == "starting" && !scene.canaries().is_empty()).await;
     scene.host.kill().await;
-    let state = scene.host.state();
-    let (code, said, why) =
-        scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await;
+    let (code, said, why) = rolled_back_offline(&scene).await;
     assert!(code == 0 && said.contains("nobody gets v2 yet; it is aborted when the daemon runs again"), "{said}{why}");
     scene.host.run().await;
     let ended = scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
@@ -200,7 +177,7 @@ async fn rollback_offline_before_the_first_request_is_an_abort_when_the_daemon_r
     scene.expect_it_stays_off().await;
     // The word is for one version only.
     scene.release("v3", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    scene.until("a quarter", is_at_a_quarter).await;
     expect_users_unharmed(&scene);
 }
 
@@ -230,9 +207,7 @@ async fn rollback_offline_after_the_lane_swap_changes_nothing_and_names_undo() {
     scene.host.kill().await;
     let current = || std::fs::read_link(scene.gateway_dir().join("conf/current")).unwrap();
     let before = current();
-    let state = scene.host.state();
-    let (code, said, why) =
-        scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await;
+    let (code, said, why) = rolled_back_offline(&scene).await;
     assert!(code == 1 && why.contains("undo") && !why.contains("aborted"), "{code}: {said}{why}");
     assert_eq!(current(), before);
     scene.host.run().await;
@@ -245,9 +220,7 @@ async fn rollback_offline_after_the_lane_swap_changes_nothing_and_names_undo() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_somebody_locks_delays_no_way_off_and_the_end_is_kept_when_it_is_free() {
-    let mut scene = Scene::begin("abort-locked", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let mut scene = at_a_quarter("abort-locked").await;
     let locked = Connection::open(scene.host.state().join("journal.db")).unwrap();
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
     let asked = Instant::now();
@@ -263,6 +236,35 @@ async fn a_journal_that_somebody_locks_delays_no_way_off_and_the_end_is_kept_whe
     scene.expect_it_stays_off().await;
     scene.expect_production_untouched();
     expect_users_unharmed(&scene);
+}
+
+fn is_at_a_quarter(report: &Report) -> bool {
+    report.live_weight.basis_points() == 2500
+}
+
+/// v2 gets a quarter.
+async fn at_a_quarter(name: &str) -> Scene {
+    let mut scene = Scene::begin(name, quarter).await;
+    scene.release("v2", &[]);
+    scene.until("a quarter", is_at_a_quarter).await;
+    scene
+}
+
+/// The canary was lowered at `asked`, and a daemon that comes back keeps it off.
+async fn expect_off_for_good(mut scene: Scene, asked: f64) {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    scene.expect_off_within_a_second(asked, f64::MAX);
+    scene.host.run().await;
+    let ended = scene.host.expect_outcome(&scene.name, "v2", Outcome::Aborted).await;
+    assert!(ended.reason.contains("offline"), "{}", ended.reason);
+    scene.expect_it_stays_off().await;
+    scene.expect_production_untouched();
+    expect_users_unharmed(&scene);
+}
+
+async fn rolled_back_offline(scene: &Scene) -> (i32, String, String) {
+    let state = scene.host.state();
+    scene.host.cli(&["rollback", &scene.name, "--offline", "--state", state.to_str().unwrap()]).await
 }
 
 /// Seconds since 1970, as the gateway's log counts them.
@@ -292,7 +294,7 @@ async fn expect_aborted_at_once(scene: &Scene, version: &str, verb: Verb) {
 /// time; then it gets its quarter as before.
 async fn expect_back_without_blame(scene: &Scene, died: f64, times: usize) {
     let back = scene.until_told("recovered", times).await;
-    scene.until("it is back at a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    scene.until("it is back at a quarter", is_at_a_quarter).await;
     let told = scene.host.events(&scene.name).await;
     let held = told.iter().filter(|e| e.kind == "held" && e.message.contains("is not blamed")).count();
     assert_eq!(held, times, "{told:#?}");

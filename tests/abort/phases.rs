@@ -8,7 +8,7 @@ use canaryd_e2e::{Manifest, Scene, docker, free_port, promised};
 use canaryd_planner::{Outcome, OutcomeView, Report, Verb};
 use canaryd_rollout::Weight;
 
-use super::{expect_users_unharmed, quarter};
+use super::{at_a_quarter, expect_users_unharmed, is_at_a_quarter, quarter};
 
 /// NGINX's master stopped (SIGSTOP): its workers serve on as they did, and no change is taken up until it wakes.
 struct Asleep(String);
@@ -57,9 +57,7 @@ async fn expect_it_lasts(scene: &Scene, phase: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abort_before_the_lane_swap_is_heeded_while_the_gateway_has_not_taken_up_100_percent() {
-    let mut scene = Scene::begin("abort-promoting", quarter).await;
-    scene.release("v2", &[]);
-    scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+    let mut scene = at_a_quarter("abort-promoting").await;
     let asleep = Asleep::gateway_of(&scene);
     let answer = scene.host.command(&scene.name, Verb::Promote { reason: "it is needed".to_owned() }).await;
     assert!(answer.accepted, "{}", answer.message);
@@ -87,7 +85,7 @@ async fn an_abort_of_a_version_that_is_being_taken_off_changes_neither_its_end_n
     for (version, fault, outcome) in [("v2", "none", Outcome::Aborted), ("v3", "errors", Outcome::Reverted)] {
         let fault = [("FAULT", fault), ("FAULT_FROM", "request:150"), ("HEALTH_LIES", "well")];
         scene.release(version, &fault);
-        scene.until("a quarter", |r| r.live_weight.basis_points() == 2500).await;
+        scene.until("a quarter", is_at_a_quarter).await;
         // Under way until the version is drained: an old worker of NGINX has it.
         let slow = tokio::spawn(async move { get(canary, "/work?ms=7000").await });
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -263,10 +263,7 @@ async fn header_of(
 
 async fn containers(State(api): State<Api>, Path(name): Path<String>) -> Answered<Response> {
     let name = api.known(&name).await?;
-    match api.control.containers(&name).await {
-        Ok(page) => Ok(axum::Json(page).into_response()),
-        Err(refusal) => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, refusal)),
-    }
+    told(api.control.containers(&name).await, StatusCode::SERVICE_UNAVAILABLE)
 }
 
 #[derive(Deserialize)]
@@ -282,10 +279,7 @@ async fn eject(
 ) -> Answered<Response> {
     let Query(EjectQuery { port }) = query?;
     let name = api.known(&name).await?;
-    match api.control.eject(&name, port).await {
-        Ok(page) => Ok(axum::Json(page).into_response()),
-        Err(refusal) => Err(Refused(StatusCode::CONFLICT, refusal)),
-    }
+    told(api.control.eject(&name, port).await, StatusCode::CONFLICT)
 }
 
 async fn one_off(
@@ -296,10 +290,7 @@ async fn one_off(
 ) -> Answered<Response> {
     let name = api.known(&name).await?;
     let request: OneOffRequest = parse(&body?)?;
-    match api.control.one_off(&name, request, &caller.actor()).await {
-        Ok(page) => Ok(axum::Json(page).into_response()),
-        Err(refusal) => Err(Refused(StatusCode::CONFLICT, refusal)),
-    }
+    told(api.control.one_off(&name, request, &caller.actor()).await, StatusCode::CONFLICT)
 }
 
 async fn plan(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answered<Response> {
@@ -335,6 +326,12 @@ async fn command(
         Ok(answer) => Ok((answer_status(&answer), axum::Json(answer)).into_response()),
         Err(error) => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, error, closed.and_then(|c| c.hint))),
     }
+}
+
+/// What was asked for, or why not, with this status.
+fn told<T: Serialize>(answer: Result<T, Refusal>, otherwise: StatusCode) -> Answered<Response> {
+    let page = answer.map_err(|refusal| Refused(otherwise, refusal))?;
+    Ok(axum::Json(page).into_response())
 }
 
 fn answer_status(answer: &Answer) -> StatusCode {
