@@ -85,7 +85,7 @@ fn weight(walk: &mut Walk, at: &At) -> Option<Weight> {
 }
 
 /// The first weight that users get begins with cold containers, whose latencies are not counted: said where nothing else of that
-/// stage is left.
+/// stage is left. Where a version is taken off for want of data before any could count, none gets through: that is refused.
 pub(super) fn warn_of_warmup(walk: &mut Walk, f: &Fields, stages: &[Stage], analysis: &Analysis, checks: &[Check]) {
     let acts = |check: &&Check| matches!(check.kind, CheckKind::Latency { .. }) && !check.observe_only;
     let Some(check) = checks.iter().find(acts) else { return };
@@ -94,14 +94,30 @@ pub(super) fn warn_of_warmup(walk: &mut Walk, f: &Fields, stages: &[Stage], anal
     let Some(whole) = f.take(walk, "stages").or_else(|| f.take(walk, "checks")) else { return };
     let items = if f.take(walk, "stages").is_some() { whole.items() } else { Vec::new() };
     let at = items.get(index).unwrap_or(&whole);
-    let (observe, warmup) = (crate::fmt::duration(stage.observe), crate::fmt::duration(analysis.warmup));
+    let longest = stage.max_duration.max(stage.observe);
+    let [observe, warmup, longest_shown] = [stage.observe, analysis.warmup, longest].map(crate::fmt::duration);
+    let (number, name) = (index + 1, &check.name);
+    let reverts = analysis.on_inconclusive == OnInconclusive::Revert;
+    if reverts && longest <= analysis.warmup {
+        walk.error(at, format!("onInconclusive: revert would take off every version in stage {number}"))
+            .label(format!("{name} counts no request within its maxDuration, {longest_shown}"))
+            .hint(format!(
+                "latencies count after analysis.warmup ({warmup}): a longer maxDuration, a shorter analysis.warmup, or \
+                 onInconclusive: pause"
+            ));
+        return;
+    }
     let message = format!(
-        "stage {} ({observe}) is not longer than analysis.warmup ({warmup}): {} counts no request of it",
-        index + 1,
-        check.name
+        "stage {number} ({observe}) is not longer than analysis.warmup ({warmup}): {name} counts no request of it"
     );
+    let label = if reverts {
+        let left = crate::fmt::duration(longest.saturating_sub(analysis.warmup));
+        format!("{name} has {left} from there to maxDuration; with too few requests it is taken off (onInconclusive)")
+    } else {
+        format!("lasts until {name} has counted a request")
+    };
     walk.warn(at, message)
-        .label(format!("lasts until {} has counted a request", check.name))
+        .label(label)
         .hint(format!("observe for more than {warmup}, or set a shorter analysis.warmup"));
 }
 
