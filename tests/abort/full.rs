@@ -19,13 +19,13 @@ fn says_that_it_cannot_write(report: &Report) -> bool {
 }
 
 /// Notes when the configuration of the gateway becomes another one: its access log cannot tell while the disk is full.
-struct Symlink {
+pub(super) struct Symlink {
     changed: Arc<Mutex<Option<f64>>>,
     over: Arc<AtomicBool>,
 }
 
 impl Symlink {
-    fn watch(scene: &Scene) -> Self {
+    pub(super) fn watch(scene: &Scene) -> Self {
         let link = scene.gateway_dir().join("conf/current");
         let (changed, over) = (Arc::new(Mutex::new(None)), Arc::new(AtomicBool::new(false)));
         let read = |link: &Path| std::fs::read_link(link).unwrap();
@@ -42,7 +42,7 @@ impl Symlink {
         });
         Self { changed, over }
     }
-    fn changed(&self) -> Option<f64> {
+    pub(super) fn changed(&self) -> Option<f64> {
         *self.changed.lock().unwrap()
     }
 }
@@ -54,7 +54,7 @@ impl Drop for Symlink {
 }
 
 /// The disk is filled while this version is at 25 %, and the daemon has noticed.
-async fn full_at_a_quarter(scene: &mut Scene, version: &str, environment: &[(&str, &str)]) {
+pub(super) async fn full_at_a_quarter(scene: &mut Scene, version: &str, environment: &[(&str, &str)]) {
     scene.release(version, environment);
     scene.until("a quarter", is_at_a_quarter).await;
     scene.host.disk().fill();

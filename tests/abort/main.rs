@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a test that needs root says that it was skipped")]
 #![allow(clippy::print_stdout, reason = "figures of a test are for whoever runs it")]
 
+mod blind;
 mod by_hand;
 mod elsewhere;
 mod full;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use canaryd_e2e::http::{Answer, ask, get};
 use canaryd_e2e::{Bench, FORCE, FORCE_TOKEN, docker, load};
 use canaryd_gateway::{AccessLine, Lane, Route, force_value};
+use canaryd_link::Why;
 use canaryd_probe::{Load, LoadPlan};
 use canaryd_rollout::Sticky;
 
@@ -43,7 +44,7 @@ async fn the_split_is_within_statistical_reach_and_says_who_answered() {
     assert_eq!(only.keys().collect::<Vec<_>>(), ["v2"], "at 100 %");
     let answer = get(bench.port, "/").await;
     assert_eq!((answer.header("X-Served-By"), answer.header("X-Canary-Version")), ("canary", "v2"));
-    bench.link.lower(&bench.master()).await.unwrap();
+    bench.link.lower(&bench.master(), Why::Decided).await.unwrap();
     bench
         .until("old workers are gone", async || get(bench.port, "/").await.header("X-Served-By") == "production")
         .await;
@@ -188,7 +189,7 @@ async fn lowering_is_quick_for_new_and_for_busy_connections() {
         bench.until("the canary serves", async || load.snapshot().by_version.contains_key("v2")).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         let decided = load.snapshot().ran_ms;
-        let live = bench.link.lower(&bench.master()).await.unwrap();
+        let live = bench.link.lower(&bench.master(), Why::Decided).await.unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
         let report = load.stop().await;
         assert_eq!(report.failed, 0, "{:#?}", report.failures);

@@ -69,7 +69,7 @@ impl Bench {
     }
 
     async fn first_generation(&self) {
-        let intent = Intent { seq: 0, traffic: Traffic::Nobody, lanes: BTreeMap::new() };
+        let intent = Intent { seq: 0, traffic: Traffic::Nobody, lanes: BTreeMap::new(), precaution: false };
         let generation = self.next();
         let whole = render(&self.settings, &intent, generation).expect("legal");
         let lowered = twin(&self.settings, &intent, generation).expect("legal");
@@ -149,7 +149,12 @@ impl Bench {
     pub async fn try_split_by(&self, master: &dyn Master, canary: f64, test: bool) -> Result<Live, LinkError> {
         let canary = Weight::try_from(canary).expect("legal");
         let generation = self.next();
-        let intent = Intent { seq: generation.n(), traffic: Traffic::Split { canary }, lanes: self.lanes.clone() };
+        let intent = Intent {
+            seq: generation.n(),
+            traffic: Traffic::Split { canary },
+            lanes: self.lanes.clone(),
+            precaution: false,
+        };
         let whole = render(&self.settings, &intent, generation).expect("legal");
         let lowered = twin(&self.settings, &intent, generation).expect("legal");
         self.link.apply(&whole, &lowered, master, test).await

@@ -79,6 +79,10 @@ pub struct Intent {
     pub traffic: Traffic,
     /// Replicas of each lane, sorted.
     pub lanes: BTreeMap<Lane, Vec<Endpoint>>,
+    /// The canary gets nothing because nobody can see how it does: written down beside the lowering itself, for a start that
+    /// finds no other record of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub precaution: bool,
 }
 
 impl Intent {
@@ -105,7 +109,7 @@ mod tests {
         let endpoint = |set| vec![Endpoint { set: SetId::nth(set), ordinal: 1, addr, port: 8000 }];
         let lanes = [(Lane::Production, Some(production)), (Lane::Canary, on_trial)];
         let lanes = lanes.into_iter().filter_map(|(lane, set)| Some((lane, endpoint(set?)))).collect();
-        Intent { seq: 1, traffic: Traffic::Split { canary }, lanes }
+        Intent { seq: 1, traffic: Traffic::Split { canary }, lanes, precaution: false }
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod master;
 mod ops;
 mod shelf;
 
-pub use link::{Link, LinkError, Live, OnDisk, Owner};
+pub use link::{Link, LinkError, Live, OnDisk, Owner, Why};
 pub use master::{Master, TestError};
 pub use ops::{Ops, OpsError, RELAY_HEADER, StubStatus};

@@ -29,6 +29,15 @@ pub struct Live {
     pub took: Duration,
 }
 
+/// Why the daemon itself goes to a twin: with the same rename that is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Whatever the plan says.
+    Decided,
+    /// Nobody could see how the canary does.
+    Precaution,
+}
+
 /// What lies in a gateway's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnDisk {
@@ -177,13 +186,16 @@ impl Link {
     }
 
     /// Makes the twin of the current generation the current one. One rename: allocates nothing, works on a full disk,
-    /// needs neither Docker nor network. `Ok(None)` when the current one is a twin already. The caller signals.
+    /// needs neither Docker nor network. `Ok(None)` when the current one is a twin already; then what was a precaution of the
+    /// daemon is somebody's word from now on. The caller signals.
     ///
     /// # Errors
     /// [`LinkError::NoTwin`], or the rename fails.
     pub fn swap_to_twin(&self) -> Result<Option<GenerationId>, LinkError> {
         let current = self.current().ok_or(LinkError::NoTwin)?;
         if current.is_twin() {
+            let failed = |source| LinkError::File { what: format!("take over generation {current}"), source };
+            self.shelf.take_over(current).map_err(failed)?;
             return Ok(None);
         }
         if !self.shelf.has(current.twin()) {
@@ -197,7 +209,7 @@ impl Link {
     ///
     /// # Errors
     /// Likewise.
-    pub fn swap_to_own_twin(&self) -> Result<Option<GenerationId>, LinkError> {
+    pub fn swap_to_own_twin(&self, why: Why) -> Result<Option<GenerationId>, LinkError> {
         let current = self.current().ok_or(LinkError::NoTwin)?;
         if current.is_twin() {
             return Ok(None);
@@ -207,7 +219,7 @@ impl Link {
         }
         let twin = current.twin();
         let failed = |source| LinkError::File { what: format!("switch to generation {twin}"), source };
-        self.shelf.swap_as_own(twin).map_err(failed)?;
+        self.shelf.swap_as_own(twin, why).map_err(failed)?;
         Ok(Some(twin))
     }
 
@@ -215,6 +227,12 @@ impl Link {
     #[must_use]
     pub fn was_lowered_by_daemon(&self) -> bool {
         self.shelf.is_own()
+    }
+
+    /// Whether it did so as a precaution.
+    #[must_use]
+    pub fn was_lowered_as_precaution(&self) -> bool {
+        self.shelf.is_precaution()
     }
 
     /// Prepare, swap, signal, and prove by fresh connections that `rendered` is live, within 5 s. On failure the
@@ -267,8 +285,8 @@ impl Link {
     ///
     /// # Errors
     /// No twin, no signal, or no proof within 5 s.
-    pub async fn lower(&self, master: &dyn Master) -> Result<Live, LinkError> {
-        self.swap_to_own_twin()?;
+    pub async fn lower(&self, master: &dyn Master, why: Why) -> Result<Live, LinkError> {
+        self.swap_to_own_twin(why)?;
         self.signal_and_prove(master).await
     }
 

@@ -1,8 +1,9 @@
 //! The generations on disk: `generations/<id>/nginx.conf`, `current`, and symlinks that wait to be renamed.
 //!
 //! `go-<id>` is ready to become `current` by one rename, for each generation and each twin: a swap allocates nothing,
-//! so it works on a full disk. `own-<id>` waits beside it for each twin and leads to the same place by another spelling:
-//! with that one rename it is written down as well that the daemon lowered, and nobody else.
+//! so it works on a full disk. `own-<id>` and `unseen-<id>` wait beside it for each twin and lead to the same place by other
+//! spellings: with that one rename it is written down as well that the daemon lowered, and nobody else; and whether that was a
+//! precaution, for nobody could see how the canary does.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use canaryd_gateway::{GenerationId, Rendered};
 
-use crate::link::Owner;
+use crate::link::{Owner, Why};
 
 /// One gateway's `conf` directory.
 #[derive(Debug, Clone)]
@@ -68,10 +69,16 @@ impl Shelf {
         fs::read_link(self.dir.join("current")).is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"./"))
     }
 
+    /// Whether that was a precaution.
+    pub(crate) fn is_precaution(&self) -> bool {
+        fs::read_link(self.dir.join("current")).is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"././"))
+    }
+
     /// Makes sure that a swap to `id` is one rename.
     pub(crate) fn arm(&self, id: GenerationId) -> io::Result<()> {
         if id.is_twin() {
-            make_link(&format!("./generations/{id}"), &self.own(id))?;
+            make_link(&format!("./generations/{id}"), &self.own(id, Why::Decided))?;
+            make_link(&format!("././generations/{id}"), &self.own(id, Why::Precaution))?;
         }
         make_link(&format!("generations/{id}"), &self.waiting(id))
     }
@@ -103,12 +110,23 @@ impl Shelf {
     }
 
     /// The same to a twin, as the daemon's own lowering. Where that was not prepared, it is a swap like any other.
-    pub(crate) fn swap_as_own(&self, id: GenerationId) -> io::Result<()> {
-        match fs::rename(self.own(id), self.dir.join("current")) {
-            Ok(()) => drop(sync_dir(&self.dir)),
-            Err(_) => return self.swap(id),
+    pub(crate) fn swap_as_own(&self, id: GenerationId, why: Why) -> io::Result<()> {
+        let current = self.dir.join("current");
+        let prepared = [self.own(id, why), self.own(id, Why::Decided)];
+        if prepared.iter().any(|link| fs::rename(link, &current).is_ok()) {
+            drop(sync_dir(&self.dir));
+            return Ok(());
         }
-        Ok(())
+        self.swap(id)
+    }
+
+    /// A twin that is current as a precaution becomes current like any other.
+    pub(crate) fn take_over(&self, id: GenerationId) -> io::Result<()> {
+        if !self.is_precaution() {
+            return Ok(());
+        }
+        self.arm(id)?;
+        fs::rename(self.waiting(id), self.dir.join("current"))
     }
 
     /// Removes all but the newest `keep` generations with their twins, and `current` with its twin.
@@ -125,7 +143,8 @@ impl Shelf {
         let mut gone = 0;
         for id in old {
             remove_file(&self.waiting(*id))?;
-            remove_file(&self.own(*id))?;
+            remove_file(&self.own(*id, Why::Decided))?;
+            remove_file(&self.own(*id, Why::Precaution))?;
             remove_dir(&self.home(*id))?;
             gone += 1;
         }
@@ -140,8 +159,11 @@ impl Shelf {
         self.dir.join(format!("go-{id}"))
     }
 
-    fn own(&self, id: GenerationId) -> PathBuf {
-        self.dir.join(format!("own-{id}"))
+    fn own(&self, id: GenerationId, why: Why) -> PathBuf {
+        self.dir.join(match why {
+            Why::Decided => format!("own-{id}"),
+            Why::Precaution => format!("unseen-{id}"),
+        })
     }
 
     fn write(&self, home: &Path, conf: &str) -> io::Result<()> {

@@ -200,6 +200,9 @@ impl Turn<'_> {
                 self.memory.phase_name()
             ));
         };
+        if let Some(why) = self.why_unseen() {
+            return Err(format!("{version} gets nothing more now: {why}"));
+        }
         self.memory.manual = None;
         let below = self.granted() < self.stage_weight(stage);
         if stage == self.last_stage() && !below {
@@ -452,7 +455,11 @@ impl Turn<'_> {
 
     fn traffic(&mut self, command: &Command, weight: Weight) -> Reply {
         let version = self.canary()?;
-        let when = if weight <= self.granted() { "now" } else { "once its replicas are healthy" };
+        let when = match self.precaution() {
+            Some(_) => "when it is seen again: until then it stays at 0 % as a precaution",
+            None if weight <= self.granted() => "now",
+            None => "once its replicas are healthy",
+        };
         self.memory.manual = Some(Manual { by: command.actor.clone(), weight, at: self.now });
         if let Some(trial) = &mut self.memory.trial {
             trial.push = None;

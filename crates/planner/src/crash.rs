@@ -9,7 +9,7 @@ use crate::lanes::REVERT_DRAIN;
 use crate::memory::{Lack, Pause};
 use crate::phase::{Phase, Watch};
 use crate::report::{Outcome, Severity, Waiting};
-use crate::trial::{Crash, Kind};
+use crate::trial::{Crash, Kind, Trial};
 use crate::turn::{Did, Turn, is_healthy, is_running};
 use crate::world::{Exit, ExitCause, Health, Replica};
 
@@ -212,6 +212,10 @@ impl Turn<'_> {
             self.time_hold();
             return Some(Did::Hold);
         }
+        if let Some(why) = self.blindness() {
+            self.waiting.push(Waiting::Evidence { why });
+            return Some(Did::Hold);
+        }
         if self.trial()?.holds > HOLDS {
             self.pause_itself("its environment failed three times".to_owned());
             return Some(Did::Hold);
@@ -242,10 +246,17 @@ impl Turn<'_> {
     fn again(&mut self) {
         let version = self.version();
         self.renew_evidence();
-        let watch = Watch::begin(self.now, 0);
-        let Some(trial) = &mut self.memory.trial else { return };
-        trial.crash = None;
-        let canary = trial.is_canary();
+        if let Some(trial) = &mut self.memory.trial {
+            trial.crash = None;
+        }
+        self.begin_stage_again(0);
+        self.tell(Severity::Info, "recovered", format!("{version} is healthy again; the stage begins again from zero"));
+    }
+
+    /// Its time is nothing; what was about to be promoted is observed once more.
+    pub(crate) fn begin_stage_again(&mut self, requests: u64) {
+        let watch = Watch::begin(self.now, requests);
+        let canary = self.trial().is_some_and(Trial::is_canary);
         self.memory.phase = match self.memory.phase {
             Phase::Observing { stage, .. } => Phase::Observing { stage, watch },
             Phase::Soaking { .. } => Phase::Soaking { watch },
@@ -255,7 +266,6 @@ impl Turn<'_> {
             Phase::Installing => Phase::Installing,
             Phase::Preflight { .. } | Phase::Reverting { .. } => return,
         };
-        self.tell(Severity::Info, "recovered", format!("{version} is healthy again; the stage begins again from zero"));
     }
 
     /// The evidence about the set on trial begins from nothing: what was counted under an earlier number is not looked at.

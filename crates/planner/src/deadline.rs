@@ -13,7 +13,7 @@ use crate::trial::Push;
 use crate::turn::{Did, Turn};
 
 /// A paused rollout is named to a person once a day.
-const REMINDER: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const REMINDER: SignedDuration = SignedDuration::from_hours(24);
 /// A trouble of the gateway that is worth a line of history.
 const LASTING: SignedDuration = SignedDuration::from_secs(10);
 
@@ -108,7 +108,7 @@ impl Turn<'_> {
     /// A stage that is not through within `maxDuration`. Only time with its weight live counts: before that nobody knows
     /// anything of the version, and nothing is its fault.
     fn heed_stage(&mut self) -> Option<Did> {
-        let stage = self.stage()?;
+        let stage = self.stage().filter(|_| self.precaution().is_none())?;
         self.heed_return(stage);
         let refused = self.world.gateway.refused.is_some() && self.granted() < Weight::FULL;
         let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers() || refused;
@@ -128,8 +128,8 @@ impl Turn<'_> {
         if spent < limit {
             return None;
         }
-        // With evidence its time goes on, and comes to an end. At weight 0, and below its own weight, it may stand still.
-        let runs = !observed && self.granted() > Weight::ZERO && self.granted() == limits.weight;
+        // With evidence its time goes on, and comes to an end. At weight 0 it may stand still.
+        let runs = !observed && self.granted() > Weight::ZERO;
         match self.leave(self.next_stage_weight(stage)) {
             Leave::Silent(why) => Some(self.await_evidence(&why)),
             Leave::Granted | Leave::Samples { .. } if runs => None,

@@ -51,10 +51,11 @@ impl<'a> Turn<'a> {
         (!fresh).then(|| "no evidence was read for 2 s".to_owned())
     }
 
-    /// Whether the numbers allow this weight. The first weight above 0 needs none: health is its leave.
+    /// Whether the numbers allow this weight. The first weight above 0 needs none, health is its leave: but somebody who sees.
     pub(crate) fn leave(&self, next: Weight) -> Leave {
         if self.trial().is_none_or(|t| t.weight == Weight::ZERO) {
-            return Leave::Granted;
+            let blind = self.blindness().filter(|_| next > Weight::ZERO);
+            return blind.map_or(Leave::Granted, Leave::Silent);
         }
         if let Some(why) = self.stale_evidence() {
             return Leave::Silent(why);

@@ -79,6 +79,10 @@ impl Turn<'_> {
         if !(enough && self.trial_is_well() && self.engine_answers()) {
             return None;
         }
+        if let Some(why) = self.blindness().filter(|_| self.is_serving()) {
+            self.waiting.push(Waiting::Evidence { why });
+            return None;
+        }
         if let Some(trial) = &mut self.memory.trial {
             trial.refusal = None;
         }

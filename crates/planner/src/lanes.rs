@@ -28,7 +28,7 @@ impl Turn<'_> {
     /// The canary's share as decided, whatever runs.
     pub(crate) fn wanted_weight(&self) -> Weight {
         match self.trial() {
-            Some(trial) if trial.is_refused_by_host() => Weight::ZERO,
+            Some(trial) if trial.is_refused_by_host() || trial.sight.precaution.is_some() => Weight::ZERO,
             Some(trial) if trial.kind != Kind::Install && !self.is_condemned() => trial.weight,
             Some(_) | None => Weight::ZERO,
         }
@@ -149,7 +149,7 @@ impl Turn<'_> {
             Some(same) => same.clone(),
             None => {
                 self.memory.seq += 1;
-                Intent { seq: self.memory.seq, traffic, lanes }
+                Intent { seq: self.memory.seq, traffic, lanes, precaution: self.precaution().is_some() }
             }
         };
         if intent.traffic.canary() == Weight::ZERO {

@@ -30,6 +30,7 @@ mod recall;
 mod release;
 mod report;
 mod residence;
+mod sight;
 mod takeoff;
 mod trial;
 mod trouble;

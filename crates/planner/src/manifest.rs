@@ -74,10 +74,17 @@ impl Turn<'_> {
         trial.stages = stages;
         trial.passed.clear();
         self.reenter();
-        self.tell(Severity::Info, "stages-changed", "the stages were changed: the weight stays");
+        let (weight, last) = (self.granted(), self.last_stage() + 1);
+        let goes_on = self.stage().map(|stage| {
+            let own = self.stage_weight(stage);
+            format!(" at {weight} %; it is in stage {} of {last}, {own} %, whose time begins", stage + 1)
+        });
+        let message = format!("the stages were changed: the weight stays{}", goes_on.unwrap_or_default());
+        self.tell(Severity::Info, "stages-changed", message);
     }
 
-    /// At the first stage at or above the present weight, its time from zero.
+    /// At the first stage at or above the present weight, its time from zero: also below its weight, so that no edit shortens
+    /// the way to the next one.
     fn reenter(&mut self) {
         let weight = self.granted();
         let stages = self.manifest().map(|m| m.stages.clone()).unwrap_or_default();
@@ -175,9 +182,7 @@ impl Turn<'_> {
         if !serves || pushed || !self.is_still_asked() {
             return None;
         }
-        let since = crate::crash::clock(manual.at);
-        let why = format!("{} % by {} since {since}; resume gives control back", manual.weight, manual.by);
-        self.waiting.push(Waiting::Manual { why });
+        self.wait_for_hand();
         if manual.weight == self.granted() {
             return Some(Did::Wait);
         }
@@ -189,6 +194,14 @@ impl Turn<'_> {
             trial.weight = manual.weight.min(Weight::FULL);
         }
         Some(Did::Move)
+    }
+
+    /// Says who has the weight in the hand, and how it is given back.
+    pub(crate) fn wait_for_hand(&mut self) {
+        let Some(manual) = &self.memory.manual else { return };
+        let since = crate::crash::clock(manual.at);
+        let why = format!("{} % by {} since {since}; resume gives control back", manual.weight, manual.by);
+        self.waiting.push(Waiting::Manual { why });
     }
 
     /// Whether the manifest, as far as it is known, still asks for what is on trial.

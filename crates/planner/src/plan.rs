@@ -44,8 +44,10 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     turn.tell_mishaps();
     turn.tell_gateway_life();
     turn.look();
-    turn.heed_edits();
+    // by the stages of until now: no edit makes use of the time before it
     turn.observe();
+    turn.heed_edits();
+    turn.note_sight();
     let delete = turn.heed_delete();
     let commands = delete.or_else(|| turn.heed_commands());
     let trouble = commands.or_else(|| turn.heed_trouble());
@@ -54,8 +56,11 @@ pub fn plan(memory: &Memory, world: &World, now: Timestamp) -> Plan {
     // before a deadline, which may pause: what is proven bad is off in this very plan
     let verdict = held.or_else(|| turn.heed_verdict());
     turn.note_failures();
+    turn.heed_blindness();
     let deadline = verdict.or_else(|| turn.heed_deadline());
-    let unexplained = deadline.or_else(|| turn.heed_unexplained());
+    let unseen = deadline.or_else(|| turn.hold_unseen());
+    let unseen = turn.give_way_while_held(unseen);
+    let unexplained = unseen.or_else(|| turn.heed_unexplained());
     let manual = unexplained.or_else(|| turn.heed_manual_weight());
     let superseded = manual.or_else(|| turn.heed_superseded());
     let did = superseded.or_else(|| turn.progress());
@@ -128,8 +133,14 @@ impl Turn<'_> {
         let lowers = |a: &Action| a.route().zip(live.as_ref()).is_some_and(|(intent, live)| intent.lowers(live));
         let actions = self.actions.into_iter().filter(lowers).collect();
         let next_wake = Duration::from_secs(1);
-        let Memory { inbox, unrecorded, .. } = self.memory;
-        let memory = Memory { inbox, unrecorded, ..before.clone() };
+        let Memory { inbox, unrecorded, clock, trial, .. } = self.memory;
+        let mut memory = Memory { inbox, unrecorded, clock, ..before.clone() };
+        // What was seen of the trial, or was not, is known to this run alone until it can be written down.
+        if let (Some(kept), Some(trial)) = (&mut memory.trial, trial)
+            && kept.begun == trial.begun
+        {
+            kept.sight = trial.sight;
+        }
         Plan { actions, memory, report, events: Vec::new(), answers: self.answers, next_wake }
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use canaryd_rollout::Weight;
 
+use crate::crew::Crews;
 use crate::memory::Lack;
 use crate::phase::{Phase, Watch};
 use crate::release::Release;
 use crate::report::{Severity, Waiting};
-use crate::trial::{Crash, Kind, Passed, Push, Trial};
+use crate::trial::{Kind, Passed, Push, Trial};
 use crate::turn::{Did, Turn};
 
 impl Turn<'_> {
@@ -80,26 +81,7 @@ impl Turn<'_> {
     /// Puts a release on trial.
     pub(crate) fn begin_trial(&mut self, kind: Kind, release: Release) {
         let Some(manifest) = self.manifest() else { return };
-        let trial = Trial {
-            release: release.clone(),
-            crews: std::collections::BTreeMap::new(),
-            begun: self.now,
-            weight: Weight::ZERO,
-            stages: manifest.stages.clone(),
-            checks: manifest.checks.clone(),
-            analysis: manifest.analysis.clone(),
-            evidence: 0,
-            rechecked: None,
-            crash: None::<Crash>,
-            failures: 0,
-            refusal: None,
-            holds: 0,
-            unready: Duration::ZERO,
-            passed: std::collections::BTreeMap::new(),
-            push: None,
-            told: false,
-            kind,
-        };
+        let trial = Trial::new(kind, release.clone(), Crews::new(), manifest, self.now);
         self.memory.phase = if trial.kind == Kind::Install { Phase::Installing } else { Phase::Starting };
         self.memory.trial = Some(trial);
         self.memory.kept.insert(release.revision);
@@ -143,7 +125,7 @@ impl Turn<'_> {
             self.memory.phase = Phase::Promoting { swapped: false };
             return Some(Did::Move);
         }
-        if self.waits_for_settings() || self.gateway_is_busy() {
+        if self.waits_for_settings() || self.gateway_is_busy() || !self.has_leave(self.stage_weight(0)) {
             return Some(Did::Wait);
         }
         self.renew_evidence();
@@ -176,14 +158,17 @@ impl Turn<'_> {
         }
     }
 
-    /// Adds the time since the last turn to the stage's observed time, if it counts: at the stage's weight, proven live,
-    /// with evidence read (at weight 0: with the set healthy), without a pause. Behind a gateway that is down nobody is served.
+    /// Adds the time since the last turn to the stage's observed time, if it counts: at the stage's weight, or at the lower one
+    /// that it had when the stages were edited, proven live, with evidence read (at weight 0: with the set healthy), without a
+    /// pause. Behind a gateway that is down nobody is served.
     pub(crate) fn observe(&mut self) {
         let Some(stage) = self.stage() else { return };
         let Some(trial) = self.trial() else { return };
-        let at_weight = trial.weight == self.stage_weight(stage) && self.weight_is_live() && self.gateway_runs();
+        let own = self.stage_weight(stage);
+        let below = trial.weight > Weight::ZERO && trial.weight < own;
+        let at_weight = (trial.weight == own || below) && self.weight_is_live() && self.gateway_runs();
         let seen = if trial.weight == Weight::ZERO { self.trial_is_well() } else { self.stale_evidence().is_none() };
-        let held = trial.crash.is_some() || trial.is_refused_by_host();
+        let held = trial.crash.is_some() || trial.is_refused_by_host() || trial.sight.precaution.is_some();
         let free = self.memory.paused.is_none() && self.memory.manual.is_none() && !held;
         let delta = self.delta;
         if let Some(watch) = self.memory.phase.watch_mut().filter(|_| at_weight && seen && free) {
@@ -209,7 +194,7 @@ impl Turn<'_> {
         let forced = pushed.is_some();
         let mut ready = forced || !self.holds_progress();
         if !forced {
-            ready &= target == stage || self.has_observed(stage);
+            ready &= self.granted() == Weight::ZERO && target == stage || self.has_observed(stage);
             ready &= self.has_leave(weight);
             ready &= !self.waits_for_settings();
         }
@@ -303,7 +288,8 @@ impl Turn<'_> {
         let pushed = self.trial()?.push.clone();
         let finish = matches!(pushed, Some(Push::Finish { .. }));
         if self.granted() < Weight::FULL {
-            let free = !self.holds_progress() && self.has_leave(Weight::FULL);
+            let observed = self.granted() == Weight::ZERO || self.has_observed(last);
+            let free = !self.holds_progress() && observed & self.has_leave(Weight::FULL);
             let ready = pushed.is_some() || (free && !self.waits_for_settings());
             if !ready || !self.can_raise(Weight::FULL) {
                 return Some(Did::Wait);

@@ -201,26 +201,7 @@ impl<'a> Rebuilding<'a> {
 
     fn trial(&self, release: Release, crews: Crews) -> Option<Trial> {
         let manifest = self.memory.manifest.as_ref()?;
-        Some(Trial {
-            kind: Kind::Canary,
-            release,
-            crews,
-            begun: self.now,
-            weight: Weight::ZERO,
-            stages: manifest.stages.clone(),
-            checks: manifest.checks.clone(),
-            analysis: manifest.analysis.clone(),
-            evidence: 0,
-            rechecked: None,
-            crash: None,
-            failures: 0,
-            refusal: None,
-            holds: 0,
-            unready: Duration::ZERO,
-            passed: BTreeMap::new(),
-            push: None,
-            told: true,
-        })
+        Some(Trial { told: true, ..Trial::new(Kind::Canary, release, crews, manifest, self.now) })
     }
 
     fn aborted(&self, release: &Release) -> OutcomeView {

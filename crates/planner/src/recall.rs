@@ -17,7 +17,7 @@ impl Memory {
     #[must_use]
     pub fn moving(&self) -> bool {
         let waits = self.paused.is_some() || self.manual.is_some();
-        let waits = waits || self.trial.as_ref().is_some_and(|trial| trial.refusal.is_some());
+        let waits = waits || self.trial.as_ref().is_some_and(|t| t.refusal.is_some() || t.sight.precaution.is_some());
         match self.phase {
             Phase::Idle | Phase::Preflight { .. } => false,
             Phase::Installing => self.starting(),
@@ -186,6 +186,7 @@ impl Memory {
         if let Some(trial) = &mut still.trial {
             trial.unready = Duration::ZERO;
             trial.failures = 0;
+            trial.sight = trial.sight.clone().without_clock();
             if let Some(refusal) = &mut trial.refusal {
                 refusal.spent = Duration::ZERO;
             }

@@ -202,6 +202,13 @@ pub enum Waiting {
         /// Since when and why.
         why: String,
     },
+    /// The version on trial, at 0 % as a precaution, is to be seen again.
+    Sight {
+        /// What keeps it from being seen, or kept it.
+        why: String,
+        /// For so many seconds in one go, from now on.
+        seconds: u64,
+    },
     /// Something is wrong around the version; it is not blamed.
     Environment {
         /// What.

@@ -55,7 +55,8 @@ impl Turn<'_> {
     /// canaryd lowered the canary and was killed before it could write down why. What it knew is read again: then crash,
     /// deadline and verdict decide as they did. If none of them does, it stays off all the same.
     pub(crate) fn heed_unexplained(&mut self) -> Option<Did> {
-        let lowered = self.world.gateway.unexplained && self.trial().is_some_and(Trial::is_canary);
+        let gateway = &self.world.gateway;
+        let lowered = gateway.unexplained && !gateway.precaution && self.trial().is_some_and(Trial::is_canary);
         if !lowered || self.is_reverting() {
             return None;
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use canaryd_rollout::{Analysis, Check, ComponentName, Stage, Weight};
+use canaryd_rollout::{Analysis, Check, ComponentName, Rollout, Stage, Weight};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::crew::Crews;
 use crate::release::Release;
+use crate::sight::Sight;
 
 /// Why something is on its way to production.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub(crate) struct Trial {
     /// Its failed requests when the engine was last heard.
     #[serde(default)]
     pub(crate) failures: u64,
+    /// Whether the harm that it does would be seen.
+    #[serde(default)]
+    pub(crate) sight: Sight,
     /// What the engine could not do for it, through no fault of its own.
     #[serde(default)]
     pub(crate) refusal: Option<Refusal>,
@@ -74,6 +78,31 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
+    /// At weight 0, with nothing behind it, by the manifest of this moment.
+    pub(crate) fn new(kind: Kind, release: Release, crews: Crews, manifest: &Rollout, now: Timestamp) -> Self {
+        Self {
+            kind,
+            release,
+            crews,
+            begun: now,
+            weight: Weight::ZERO,
+            stages: manifest.stages.clone(),
+            checks: manifest.checks.clone(),
+            analysis: manifest.analysis.clone(),
+            evidence: 0,
+            rechecked: None,
+            crash: None,
+            failures: 0,
+            sight: Sight::default(),
+            refusal: None,
+            holds: 0,
+            unready: Duration::ZERO,
+            passed: BTreeMap::new(),
+            push: None,
+            told: false,
+        }
+    }
+
     /// Whether the host keeps it from running as it should: until that is mended its weight is 0.
     pub(crate) fn is_refused_by_host(&self) -> bool {
         self.refusal.as_ref().is_some_and(|refusal| refusal.host)

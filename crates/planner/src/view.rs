@@ -156,6 +156,9 @@ impl Turn<'_> {
         if self.world.journal_trouble.is_some() {
             verbs.retain(|verb| verb == "abort");
         }
+        if self.precaution().is_some() {
+            verbs.retain(|verb| verb != "advance");
+        }
         verbs
     }
 
@@ -257,7 +260,7 @@ impl Turn<'_> {
     }
 
     /// Why it stands still, and with what it goes on by itself.
-    fn pause_sentence(&self) -> Option<String> {
+    pub(crate) fn pause_sentence(&self) -> Option<String> {
         let pause = self.memory.paused.as_ref()?;
         let ends = pause.lacks.map(|lack| format!("; it goes on by itself with {}", self.what_is_missing(lack)));
         Some(format!("It waits: paused {}{}.", pause.in_words(), ends.unwrap_or_default()))
@@ -328,7 +331,9 @@ impl Turn<'_> {
         let split =
             format!("{weight} % of users' requests go to {version}, {} % to {production}.", weight.complement());
         let held = self.trial().and_then(|t| t.crash.as_ref());
+        let unseen = self.precaution_sentence(version);
         if held.is_none()
+            && unseen.is_none()
             && let Some(blind) = self.blind_sentence(version)
         {
             let stuck = || self.next_need().filter(|_| self.world.journal_trouble.is_some());
@@ -341,6 +346,10 @@ impl Turn<'_> {
             }
             (Some(crash), _, _) => format!("{version} is off as a precaution: {}.", crash.what),
             (None, Some(why), _) => format!("{version} is off: {why}."),
+            (None, None, need) if let Some(unseen) = unseen => {
+                let stuck = need.filter(|_| self.world.journal_trouble.is_some());
+                format!("{unseen}{}", stuck.map(|need| format!(" {need}")).unwrap_or_default())
+            }
             (None, None, Some(need)) => need,
             (None, None, None) if self.ill.is_some() => "No sign that it does harm.".to_owned(),
             (None, None, None) => format!("{}.", self.no_sign_of_harm()),
@@ -353,14 +362,6 @@ impl Turn<'_> {
             }
             Some(ill) => format!("{}. {}. {split} {rest}", ill.what, ill.way_on),
         }
-    }
-
-    /// Users are sent to a version whose harm nobody would see: what comes first, with what a person can do.
-    fn blind_sentence(&self, version: &str) -> Option<String> {
-        let (_, why) = self.world.evidence.silent.as_ref()?;
-        let watched = self.ill.is_some() || self.world.gateway.traffic().canary() == Weight::ZERO;
-        let name = &self.manifest()?.name;
-        (!watched).then(|| format!("Nobody watches {version} now: {why}; canaryd abort {name} takes it off at once."))
     }
 
     /// What the host refuses to the trial, and how it goes on.
@@ -405,6 +406,7 @@ impl Turn<'_> {
             Waiting::ImagePull { .. }
             | Waiting::Healthy { .. }
             | Waiting::GatewayLive { .. }
+            | Waiting::Sight { .. }
             | Waiting::Time { .. }
             | Waiting::Drain { .. }
             | Waiting::Slot { .. }

@@ -149,6 +149,7 @@ pub enum ExitCause {
 }
 
 /// The gateway as it is.
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold or not, each for itself")]
 #[derive(Debug, Clone, Default)]
 pub struct GatewayView {
     /// The newest intent of this rollout that is proven live, with when it became so.
@@ -159,6 +160,8 @@ pub struct GatewayView {
     pub lowered_offline: bool,
     /// Likewise, and it was the daemon itself, which was killed before it could write down why.
     pub unexplained: bool,
+    /// Of what is not explained: it was a precaution, for nobody saw how the version does.
+    pub precaution: bool,
     /// Why the newest intent is not live: refused generation, port taken, no image … One sentence.
     pub problem: Option<String>,
     /// Why NGINX refuses what the newest manifest chooses for it. It goes on with what was accepted last. A clause with its

@@ -12,6 +12,8 @@ mod program;
 mod refusing;
 #[path = "sim/mod.rs"]
 mod sim;
+#[path = "laws/unseen.rs"]
+mod unseen;
 
 use std::time::Duration;
 
@@ -358,6 +360,25 @@ fn a_gateway_that_refuses_for_long_promotes_nobody_and_blames_nobody() {
 #[test]
 fn a_weight_that_was_in_a_person_s_hand_shortens_no_stage() {
     for_each("law 7", (1..=1_000).map(|seed| (seed, hands::history(seed))), it_comes_to_rest);
+}
+
+/// Promise one: users get no version for longer than half a minute while nobody sees how it does; `sim/sight.rs` sees to that
+/// at every plan.
+#[test]
+fn whatever_else_fails_no_version_stays_unseen_and_it_comes_to_rest() {
+    for_each("sight", (1..=1_500).map(|seed| (seed, unseen::history(seed))), it_comes_to_rest);
+}
+
+/// Promise two: nobody has to say a word for a good one.
+#[test]
+fn a_good_version_that_nobody_saw_for_a_while_gets_through_by_itself() {
+    let histories = (1..=1_000).map(|seed| (seed, unseen::faults(seed)));
+    for_each("sight", histories, |history| {
+        let mut sim = live(history);
+        heal(&mut sim);
+        sim.until("in production", |s| s.is_idle() && s.production().as_deref() == Some("v2"));
+        assert!(!sim.memory.is_blocked(&sim.manifest), "it is blamed: {}", sim.why());
+    });
 }
 
 /// Law 9: what the host refuses is tried for a while, and then not before somebody says so.

@@ -115,6 +115,7 @@ pub(crate) fn held(report: &Report) -> Option<Held> {
         | Waiting::Time { .. }
         | Waiting::Samples { .. }
         | Waiting::Evidence { .. }
+        | Waiting::Sight { .. }
         | Waiting::Environment { .. }
         | Waiting::Drain { .. }
         | Waiting::Slot { .. }
@@ -163,6 +164,9 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
         Waiting::Time { seconds } => format!("{} more at this weight", about(*seconds)),
         Waiting::Samples { check, have, need, eta } => samples(check, *have, *need, *eta),
         Waiting::Evidence { why } => format!("numbers: {why}; without them it gets no more traffic"),
+        Waiting::Sight { why, seconds } => {
+            format!("sight, for {} in one go: it is off as a precaution ({why})", about(*seconds))
+        }
         Waiting::Environment { why } => {
             format!("what is around it to recover: {why}; {} is not blamed for it", canary_version(report))
         }
@@ -209,6 +213,7 @@ pub(crate) fn waiting_below(report: &Report, waits: &Waiting) -> String {
         | Waiting::Time { .. }
         | Waiting::Samples { .. }
         | Waiting::Evidence { .. }
+        | Waiting::Sight { .. }
         | Waiting::Environment { .. }
         | Waiting::Drain { .. }
         | Waiting::Slot { .. }

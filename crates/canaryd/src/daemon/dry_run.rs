@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_weight_that_is_asked_for_is_live_and_told_once() {
         let mut pretence = Pretence::default();
-        let intent = Intent { seq: 7, traffic: Traffic::PRODUCTION, lanes: BTreeMap::new() };
+        let intent = Intent { seq: 7, traffic: Traffic::PRODUCTION, lanes: BTreeMap::new(), precaution: false };
         let action = Action::Route(intent.clone());
         assert!(pretence.is_news(&action));
         pretence.done(action.clone(), Timestamp::UNIX_EPOCH);

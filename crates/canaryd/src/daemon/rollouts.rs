@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     fn intent(seq: u64, canary: Weight) -> Intent {
-        Intent { seq, traffic: Traffic::Split { canary }, lanes: BTreeMap::new() }
+        Intent { seq, traffic: Traffic::Split { canary }, lanes: BTreeMap::new(), precaution: false }
     }
 
     #[tokio::test(flavor = "multi_thread")]

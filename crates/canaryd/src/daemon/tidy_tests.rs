@@ -65,7 +65,7 @@ impl Site {
 }
 
 fn nobody() -> Intent {
-    Intent { seq: 1, traffic: Traffic::Nobody, lanes: std::collections::BTreeMap::new() }
+    Intent { seq: 1, traffic: Traffic::Nobody, lanes: std::collections::BTreeMap::new(), precaution: false }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,5 +66,10 @@ pub fn endpoint(set: u64, last: u8) -> Endpoint {
 pub fn intent(percent: f64, production: &[u8], canary: &[u8]) -> Intent {
     let lane = |set, list: &[u8]| list.iter().map(|last| endpoint(set, *last)).collect();
     let lanes = BTreeMap::from([(Lane::Production, lane(1, production)), (Lane::Canary, lane(2, canary))]);
-    Intent { seq: 1, traffic: Traffic::Split { canary: Weight::try_from(percent).expect("legal") }, lanes }
+    Intent {
+        seq: 1,
+        traffic: Traffic::Split { canary: Weight::try_from(percent).expect("legal") },
+        lanes,
+        precaution: false,
+    }
 }

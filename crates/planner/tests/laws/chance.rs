@@ -119,7 +119,7 @@ fn install() -> Sim {
         m.app.health.startup = Duration::from_secs(5);
     });
     sim.users.rate = 200.0;
-    sim.patience = 600;
+    sim.patience = 1500;
     sim.nginx.linger = Duration::from_secs(2);
     sim
 }

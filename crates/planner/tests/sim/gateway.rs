@@ -22,6 +22,8 @@ pub struct Nginx {
     pub lowered_offline: bool,
     /// The daemon lowered it and was killed before it could write down why.
     pub unexplained: bool,
+    /// It was a precaution, and is written down so.
+    precaution: bool,
     /// It answers nobody.
     pub silent: Option<String>,
     /// What of the newest manifest it refuses.
@@ -72,6 +74,9 @@ impl Nginx {
         if (self.lowered_offline || self.unexplained) && intent.traffic.canary() > Weight::ZERO {
             return;
         }
+        if intent.traffic.canary() == Weight::ZERO {
+            (self.lowered_offline, self.unexplained) = (false, false);
+        }
         let due = self.asked.as_ref().filter(|(_, asked)| asked == intent).map_or(now + self.delay, |(due, _)| *due);
         self.asked = Some((due, intent.clone()));
         let lowers = self.live.as_ref().is_some_and(|l| intent.lowers(&l.intent));
@@ -79,6 +84,7 @@ impl Nginx {
             let lowered = self.live.as_ref().map(|live| live.intent.seq);
             self.make_live(intent.clone(), now);
             self.twin_of = lowered.filter(|_| intent.traffic.canary() == Weight::ZERO);
+            self.precaution = intent.precaution;
         }
         self.follow(now);
     }
@@ -104,7 +110,7 @@ impl Nginx {
             self.old.push(now + self.linger);
         }
         let generation = format!("1.{}", intent.seq);
-        (self.lowered_offline, self.unexplained) = (false, false);
+        (self.lowered_offline, self.unexplained, self.precaution) = (false, false, false);
         self.twin_of = None;
         self.live = Some(Live { intent, generation, since: now });
     }
@@ -127,7 +133,7 @@ impl Nginx {
     /// What is on disk is live, and nothing else is known.
     pub fn start_again(&mut self, live: Option<Live>) {
         (self.live, self.asked, self.twin_of) = (live, None, None);
-        (self.lowered_offline, self.unexplained) = (false, false);
+        (self.lowered_offline, self.unexplained, self.precaution) = (false, false, false);
     }
 
     pub fn remove(&mut self) {
@@ -140,6 +146,7 @@ impl Nginx {
             old_workers: self.old_workers + u32::try_from(self.old.len()).unwrap(),
             lowered_offline: self.lowered_offline,
             unexplained: self.unexplained,
+            precaution: self.unexplained && self.precaution,
             problem: self.problem.clone(),
             silent: self.silent.clone(),
             refused: self.refused.clone(),

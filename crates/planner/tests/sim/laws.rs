@@ -12,6 +12,7 @@ use super::blame::Blame;
 use super::docker::Docker;
 use super::lowering::Lowering;
 use super::observed::Observed;
+use super::sight::Sight;
 
 /// Beyond this a memory is not bounded any more.
 pub const LARGEST_MEMORY: usize = 64 * 1024;
@@ -36,6 +37,7 @@ pub struct Laws {
     observed: Observed,
     blame: Blame,
     lowering: Lowering,
+    sight: Sight,
     /// A replica of the canary's app ended with weight on it: none of it comes back before its set is healthy.
     fallen: Option<SetId>,
 }
@@ -69,6 +71,7 @@ impl Laws {
         self.observed.heed(before, world, plan, now);
         self.blame.heed(before, world, plan);
         self.lowering.heed(before, world, plan);
+        self.sight.heed(before, world, plan, now);
         without_a_journal_only_lowerings_run(before, world, plan);
         plan.memory.phase_name().clone_into(&mut self.phase);
     }
@@ -76,6 +79,7 @@ impl Laws {
     /// After a kill only what the journal holds was ever asked for.
     pub fn wake(&mut self, known: Option<&Intent>) {
         self.asked = known.cloned();
+        self.sight.wake();
     }
 
     fn news(&mut self, before: &Memory, world: &World, plan: &Plan) {

@@ -16,6 +16,7 @@ pub mod laws;
 pub mod lowering;
 pub mod manifest;
 pub mod observed;
+pub mod sight;
 pub mod told;
 pub mod users;
 

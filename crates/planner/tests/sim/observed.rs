@@ -1,5 +1,6 @@
 //! Law 7, told in time: no stage is left for the next, nor a version taken off for lack of data, before the stage's weight was
-//! live for as long as it is to be observed, unless a person says so.
+//! live for as long as it is to be observed, unless a person says so. A stage that an edit begins below its weight gets it after
+//! the same time.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Observed {
     /// A person said to go on: one step, or to the end.
     step: bool,
     finish: bool,
+    /// What the canary has before the plan.
+    from: Weight,
     /// The weight was set by a person.
     by_hand: bool,
     last: Option<Timestamp>,
@@ -30,6 +33,7 @@ impl Observed {
         let since =
             self.last.map_or(Duration::ZERO, |last| Duration::try_from(now.duration_since(last)).unwrap_or_default());
         self.last = Some(now);
+        self.from = world.gateway.live.as_ref().map_or(Weight::ZERO, |live| live.intent.traffic.canary());
         if self.is_live(before, world) {
             self.live += since.min(STRIDE);
         }
@@ -45,7 +49,16 @@ impl Observed {
         let promoting = self.stage.is_some() && stage.is_none() && plan.memory.phase_name() == "promoting";
         let further = index(&stage) > index(&self.stage) && self.stage.is_some();
         let blamed = plan.events.iter().any(|e| e.kind == "reverted" && e.message.contains("has seen"));
-        if (promoting || further || blamed) && !given_back && !told("stages-changed") {
+        let edited = told("stages-changed");
+        let raised = told("stage-entered") && self.from > Weight::ZERO && !further && self.stage.is_some();
+        if (promoting || further || blamed) && !given_back && !edited {
+            self.it_was_live_long_enough(plan);
+        }
+        if edited {
+            self.live = Duration::ZERO;
+        }
+        if raised && !given_back && !self.by_hand {
+            self.stage = self.stage.take().filter(|_| !edited).or_else(|| stage.clone());
             self.it_was_live_long_enough(plan);
         }
         if index(&stage) != index(&self.stage) || told("stage-entered") || anew || given_back {
@@ -65,7 +78,8 @@ impl Observed {
         let lane = live.intent.lane(Lane::Canary);
         let set = before.canary_set();
         let here = stage.weight == Weight::ZERO || lane.iter().any(|e| Some(&e.set) == set.as_ref());
-        live.intent.traffic.canary() == stage.weight && here
+        let weight = live.intent.traffic.canary();
+        (weight == stage.weight || (weight > Weight::ZERO && weight < stage.weight)) && here
     }
 
     /// What people say; whether the weight was given back: then a stage begins anew, at whatever weight that is.

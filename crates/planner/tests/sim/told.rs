@@ -136,6 +136,7 @@ fn waits(waiting: &Waiting) -> String {
         Waiting::Time { seconds } => format!("{seconds} s of time"),
         Waiting::Samples { check, have, need, .. } => format!("{need} requests more than {have} for {check}"),
         Waiting::Evidence { why } => format!("evidence: {why}"),
+        Waiting::Sight { why, seconds } => format!("{seconds} s of sight: {why}"),
         Waiting::Settings { why } => format!("settings that NGINX takes: {why}"),
         Waiting::Environment { why } => format!("its environment: {why}"),
         Waiting::Drain { workers, seconds } => format!("the drain: {workers} old workers, at most {seconds} s"),

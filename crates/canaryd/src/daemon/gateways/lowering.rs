@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use canaryd_gateway::{Intent, Lane, Traffic};
+use canaryd_link::Why;
 use canaryd_planner::Live;
 use canaryd_rollout::Weight;
 use jiff::Timestamp;
@@ -43,7 +44,7 @@ impl Gateway {
         let began = Instant::now();
         let seen = self.house.observer.subscribe();
         let proven = tokio::select! {
-            proven = link.lower(&master) => proven.context("cannot lower by the prepared twin"),
+            proven = link.lower(&master, why(wanted)) => proven.context("cannot lower by the prepared twin"),
             // The swap was the first thing done: its successor starts on the twin.
             () = ended(seen, &self.cell.name, &master.running) => Err(anyhow!("the gateway's container ended")),
         };
@@ -68,7 +69,7 @@ impl Gateway {
     /// The gateway does not run: it is to start on the twin.
     fn lower_at_rest(&mut self, wanted: &Intent, lowered: Intent) -> Result<()> {
         let link = link(&self.dir, &self.secrets, None)?;
-        link.swap_to_own_twin()?;
+        link.swap_to_own_twin(why(wanted))?;
         let generation = link.current().context("the gateway has no generation")?;
         let mut intent = intent_of(&self.dir, generation).unwrap_or(lowered);
         (intent.seq, intent.traffic) = (wanted.seq, wanted.traffic);
@@ -76,6 +77,11 @@ impl Gateway {
         self.live = Some(Live { intent, generation: generation.to_string(), since: Timestamp::now() });
         Ok(())
     }
+}
+
+/// What a start that finds no record of it is to think of it.
+fn why(wanted: &Intent) -> Why {
+    if wanted.precaution { Why::Precaution } else { Why::Decided }
 }
 
 /// Whether the prepared twin of what is live does what is wanted: all traffic to production. After a lane swap it does

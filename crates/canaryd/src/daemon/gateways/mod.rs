@@ -173,6 +173,7 @@ fn same_view(a: &GatewayView, b: &GatewayView) -> bool {
         && a.old_workers == b.old_workers
         && a.lowered_offline == b.lowered_offline
         && a.unexplained == b.unexplained
+        && a.precaution == b.precaution
         && same_problem(a.problem.as_deref(), b.problem.as_deref())
 }
 

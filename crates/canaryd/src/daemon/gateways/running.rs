@@ -90,7 +90,8 @@ impl Gateway {
         }
         let link = link(&self.dir, &self.secrets, None)?;
         if link.current().is_none() {
-            let intent = Intent { seq: wanted.seq, traffic: Traffic::Nobody, lanes: BTreeMap::new() };
+            let intent =
+                Intent { seq: wanted.seq, traffic: Traffic::Nobody, lanes: BTreeMap::new(), precaution: false };
             let generation = self.next_generation();
             let settings = self.settings(&Choices::of(rollout), &intent);
             let (whole, lowered) = (render(&settings, &intent, generation)?, twin(&settings, &intent, generation)?);

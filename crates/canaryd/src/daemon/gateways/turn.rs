@@ -51,6 +51,8 @@ pub(super) struct Gateway {
     pub(super) lowered_offline: bool,
     /// An earlier run lowered, and was killed before it could write down why.
     pub(super) unexplained: bool,
+    /// That was a precaution.
+    pub(super) precaution: bool,
     /// Until something newer than this is wanted, nothing but lowerings.
     held: Option<(u64, Instant)>,
     pub(super) old_workers: u32,
@@ -93,6 +95,7 @@ impl Gateway {
             nginx: None,
             lowered_offline: false,
             unexplained: false,
+            precaution: false,
             held: None,
             old_workers: 0,
             reloaded: None,
@@ -121,13 +124,20 @@ impl Gateway {
     }
 
     /// What the symlink on disk says is live. A twin where the journal wants weight, and no lowering was asked for since,
-    /// means that somebody lowered it without the daemon, or that the daemon itself was killed in the middle of it.
+    /// means that somebody lowered it without the daemon, or that the daemon itself was killed in the middle of it. Where the
+    /// journal knows of a precaution, somebody took it over.
     fn recover(&mut self, link: &Link, asked: Option<&Intent>, without_canary: u64) {
         let Some(generation) = link.current() else { return };
         let Some(mut intent) = intent_of(&self.dir, generation) else { return };
         if generation.is_twin() {
+            let taken_over = |asked: &&Intent| asked.precaution && !link.was_lowered_by_daemon();
+            if let Some(asked) = asked.filter(taken_over) {
+                self.lowered_offline = true;
+                self.hold(asked.seq);
+            }
             if let Some(asked) = asked.filter(|asked| is_against(asked, &intent, without_canary)) {
                 self.unexplained = link.was_lowered_by_daemon() && asked.traffic.canary() > Weight::ZERO;
+                self.precaution = self.unexplained && link.was_lowered_as_precaution();
                 self.lowered_offline = !self.unexplained;
                 self.hold(asked.seq);
             }
@@ -175,6 +185,7 @@ impl Gateway {
             old_workers: self.old_workers,
             lowered_offline: self.lowered_offline,
             unexplained: self.unexplained,
+            precaution: self.precaution,
             problem: self.problem.clone(),
             // The world builder asks evidence, engine and manifest.
             ..GatewayView::default()
@@ -196,6 +207,7 @@ impl Gateway {
         // The planner knows, and wants nothing for a canary: what comes later is another matter.
         self.lowered_offline &= wanted.traffic.canary() > Weight::ZERO;
         self.unexplained &= wanted.traffic.canary() > Weight::ZERO;
+        self.precaution &= self.unexplained;
         let rollout = lock(&self.cell.wish).rollout.clone().context("no valid manifest describes the gateway")?;
         let choices = Choices::of(&rollout);
         if let Err(error) = self.put_back(&choices).await {
@@ -246,6 +258,7 @@ impl Gateway {
         view.old_workers = self.old_workers;
         view.lowered_offline = self.lowered_offline;
         view.unexplained = self.unexplained;
+        view.precaution = self.precaution;
         self.cell.gateway.publish(view);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canaryd_gateway::{Endpoint, GenerationId, Intent, Lane, Traffic, render, twin};
+use canaryd_link::Why;
 use canaryd_planner::Memory;
 use canaryd_rollout::{SetId, Weight};
 use serde_json::json;
@@ -27,7 +28,7 @@ fn intent(seq: u64, canary: Weight) -> Intent {
     if canary > Weight::ZERO {
         lanes.insert(Lane::Canary, endpoint(2));
     }
-    Intent { seq, traffic: Traffic::Split { canary }, lanes }
+    Intent { seq, traffic: Traffic::Split { canary }, lanes, precaution: false }
 }
 
 fn quarter() -> Weight {
@@ -234,20 +235,39 @@ fn memory(facts: &serde_json::Value) -> Memory {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_lowered_what_the_journal_does_not_know_is_told_apart_and_nobody_raises_it_again() {
-    for by_daemon in [true, false] {
+    for by in [Some(Why::Decided), Some(Why::Precaution), None] {
         let site = Site::new().await;
         let asked = intent(1, quarter());
         let cell = prepared(&site, &asked).await;
         *cell.memory.lock().await = memory(&json!({ "asked": asked }));
         let first = Gateway::open(&site.house, &cell).await.unwrap();
         let link = link(&first.dir, &first.secrets, None).unwrap();
-        let swapped = if by_daemon { link.swap_to_own_twin() } else { link.swap_to_twin() };
-        assert!(swapped.unwrap().is_some() && link.was_lowered_by_daemon() == by_daemon);
+        let swapped = by.map_or_else(|| link.swap_to_twin(), |why| link.swap_to_own_twin(why));
+        assert!(swapped.unwrap().is_some() && link.was_lowered_by_daemon() == by.is_some());
         let mut again = Gateway::open(&site.house, &cell).await.unwrap();
         let view = cell.gateway.view();
-        assert_eq!((view.unexplained, view.lowered_offline), (by_daemon, !by_daemon));
+        assert_eq!((view.unexplained, view.lowered_offline), (by.is_some(), by.is_none()));
+        assert_eq!(view.precaution, by == Some(Why::Precaution));
         again.turn(Wanted::Serve(asked)).await;
         assert!(is_on_the_twin(&again), "it was raised again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_rolls_back_offline_what_is_off_as_a_precaution_is_heeded_by_the_next_run() {
+    for by_somebody in [false, true] {
+        let site = Site::new().await;
+        let cell = prepared(&site, &intent(1, quarter())).await;
+        let asked = Intent { precaution: true, ..intent(2, Weight::ZERO) };
+        *cell.memory.lock().await = memory(&json!({ "asked": asked, "last_without_canary": 2 }));
+        let first = Gateway::open(&site.house, &cell).await.unwrap();
+        let link = link(&first.dir, &first.secrets, None).unwrap();
+        link.swap_to_own_twin(Why::Precaution).unwrap();
+        if by_somebody {
+            assert_eq!(link.swap_to_twin().unwrap(), None, "it is in place already");
+        }
+        Gateway::open(&site.house, &cell).await.unwrap();
+        assert_eq!(cell.gateway.view().lowered_offline, by_somebody);
     }
 }
 

@@ -72,7 +72,7 @@ fn intent(percent: &str, lanes: &[Lane]) -> Intent {
     let endpoint = |n| vec![Endpoint { set: SetId::nth(n), ordinal: 1, addr: IpAddr::from([10, 0, 0, 1]), port: 80 }];
     let lanes: BTreeMap<Lane, Vec<Endpoint>> = lanes.iter().zip(1..).map(|(lane, n)| (*lane, endpoint(n))).collect();
     let canary: Weight = percent.parse().unwrap();
-    Intent { seq: 1, traffic: Traffic::Split { canary }, lanes }
+    Intent { seq: 1, traffic: Traffic::Split { canary }, lanes, precaution: false }
 }
 
 fn quarter() -> Intent {
