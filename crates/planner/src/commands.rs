@@ -1,6 +1,7 @@
 //! What people ask for. Every command is idempotent, and refused with a reason and a way out when it makes no sense.
 
 use canaryd_rollout::Weight;
+use jiff::SignedDuration;
 
 use crate::action::{Action, Answer, Command, Verb};
 use crate::evidence::Leave;
@@ -13,6 +14,8 @@ use crate::turn::{Did, Turn};
 
 /// Answers that are remembered.
 const ANSWERS: usize = 32;
+/// So soon after a stage was skipped the same word means the same skip.
+const A_MOMENT: SignedDuration = SignedDuration::from_secs(1);
 
 /// `Ok`: accepted. `Err`: refused. Both in one sentence.
 type Reply = Result<String, String>;
@@ -203,8 +206,13 @@ impl Turn<'_> {
         if let Some(why) = self.why_unseen() {
             return Err(format!("{version} gets nothing more now: {why}"));
         }
-        self.memory.manual = None;
         let below = self.granted() < self.stage_weight(stage);
+        if let Some(weight) = self.just_advanced().filter(|_| !below) {
+            return Ok(format!(
+                "{version} has only just gone on to {weight} %; to go further, say it again in a moment"
+            ));
+        }
+        self.memory.manual = None;
         if stage == self.last_stage() && !below {
             return Ok(self.hurry(&version, command));
         }
@@ -218,6 +226,14 @@ impl Turn<'_> {
         Ok(format!(
             "{version} goes to {goal} % as soon as its replicas are healthy; a crash or a failed check still takes it off"
         ))
+    }
+
+    /// Said twice at once, it is one stage: two people, or one with a quick finger, mean the same.
+    fn just_advanced(&self) -> Option<Weight> {
+        let (stage, watch) = (self.stage()?, self.memory.phase.watch()?);
+        let before = self.trial()?.passed.get(&stage.checked_sub(1)?)?;
+        let new = self.now.duration_since(watch.entered) < A_MOMENT;
+        (before.skipped && (new || !self.weight_is_live())).then(|| self.stage_weight(stage))
     }
 
     /// In the last stage only its time can be skipped: what nobody has seen enough of goes to production on a reason alone.

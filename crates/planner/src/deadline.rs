@@ -112,7 +112,7 @@ impl Turn<'_> {
         self.heed_return(stage);
         let refused = self.world.gateway.refused.is_some() && self.granted() < Weight::FULL;
         let held = self.memory.paused.is_some() || self.memory.manual.is_some() || !self.engine_answers() || refused;
-        if held || !self.gateway_runs() || self.trial()?.push.is_some() || self.trial()?.refusal.is_some() {
+        if held || !self.gateway_answers() || self.trial()?.push.is_some() || self.trial()?.refusal.is_some() {
             return None;
         }
         let limits = *self.manifest()?.stages.get(stage)?;

@@ -166,7 +166,7 @@ impl Turn<'_> {
         let Some(trial) = self.trial() else { return };
         let own = self.stage_weight(stage);
         let below = trial.weight > Weight::ZERO && trial.weight < own;
-        let at_weight = (trial.weight == own || below) && self.weight_is_live() && self.gateway_runs();
+        let at_weight = (trial.weight == own || below) && self.weight_is_live() && self.gateway_answers();
         let seen = if trial.weight == Weight::ZERO { self.trial_is_well() } else { self.stale_evidence().is_none() };
         let held = trial.crash.is_some() || trial.is_refused_by_host() || trial.sight.precaution.is_some();
         let free = self.memory.paused.is_none() && self.memory.manual.is_none() && !held;
@@ -240,6 +240,16 @@ impl Turn<'_> {
         capacity && !self.gateway_is_busy()
     }
 
+    /// Where users get no answers nothing is seen of a version, and it does not take production's place.
+    fn waits_for_gateway(&mut self) -> bool {
+        let deaf = !self.gateway_answers();
+        if deaf {
+            let problem = self.world.gateway.silent.clone().or_else(|| Some("it does not run".to_owned()));
+            self.waiting.push(Waiting::GatewayLive { problem });
+        }
+        deaf
+    }
+
     /// A version gets no more requests by itself while NGINX refuses what came with it: it may need just that. What its
     /// users get, every way back and a person's word go on with the settings before.
     fn waits_for_settings(&mut self) -> bool {
@@ -302,7 +312,7 @@ impl Turn<'_> {
         let app = self.app_has_capacity(Weight::FULL);
         let workers = !held && self.all_workers_are_up();
         let observed = finish || (self.has_observed(last) & self.has_leave(Weight::FULL));
-        if held || !(app && workers && observed && self.trial_is_well()) {
+        if held || !(app && workers && observed && self.trial_is_well()) || self.waits_for_gateway() {
             return Some(Did::Wait);
         }
         let skipped = finish || self.memory.phase.watch().is_some_and(|watch| watch.skipped);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use canaryd_rollout::Weight;
 
 use crate::action::Action;
-use crate::crew::{Crew, Wish};
+use crate::crew::{Crew, Crews, Wish};
 use crate::lanes::REVERT_DRAIN;
 use crate::memory::{Previous, Retired};
 use crate::phase::Phase;
-use crate::release::Blocked;
+use crate::release::{Blocked, Release};
 use crate::report::{Outcome, OutcomeView, Severity};
 use crate::trial::{Kind, Trial};
 use crate::turn::{Did, Turn, occupies};
@@ -114,7 +114,7 @@ impl Turn<'_> {
     }
 
     fn save_failure(&mut self, reason: &str) {
-        let saves = self.trial().map(|trial| saves(trial, reason)).unwrap_or_default();
+        let saves = self.trial().map(|trial| saves(&trial.release, &trial.crews, reason)).unwrap_or_default();
         self.actions.extend(saves);
     }
 
@@ -236,7 +236,7 @@ impl Turn<'_> {
     fn save_failure_again(&mut self, trial: &Trial) {
         let Phase::Reverting { why, .. } = &self.memory.phase else { return };
         let reason = why.clone();
-        self.actions.extend(saves(trial, &reason));
+        self.actions.extend(saves(&trial.release, &trial.crews, &reason));
     }
 
     fn retire_trial(&mut self, trial: Trial, keep: bool) {
@@ -259,10 +259,11 @@ impl Turn<'_> {
     }
 }
 
-fn saves(trial: &Trial, reason: &str) -> Vec<Action> {
-    let revision = &trial.release.revision;
+/// What the containers of a version said is kept, with the reason why it goes.
+pub(crate) fn saves(release: &Release, crews: &Crews, reason: &str) -> Vec<Action> {
+    let revision = &release.revision;
     let save = |set| Action::SaveFailure { set, revision: revision.clone(), reason: reason.to_owned() };
-    trial.crews.values().map(|crew| save(crew.set.clone())).collect()
+    crews.values().map(|crew| save(crew.set.clone())).collect()
 }
 
 fn all_stand_down(trial: &Trial) -> bool {

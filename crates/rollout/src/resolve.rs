@@ -105,7 +105,7 @@ impl Filling<'_> {
         for (wanted, mounted) in wants.files {
             let Some(content) = self.content(&wanted) else { continue };
             let content = content.to_owned();
-            let copy = hex(&Sha256::digest(&content));
+            let copy = copy_name(&Sha256::digest(&content), mounted.mode);
             self.copies.insert(copy.clone(), content);
             let (target, secret, mode) = (mounted.target, mounted.secret, mounted.mode);
             component.container.files.push(FileMount { copy, target, secret, mode });
@@ -159,4 +159,11 @@ fn name_only(line: &str) -> Snippet {
     let text = line.split_once('=').map_or_else(|| "***".to_owned(), |(name, _)| format!("{name}=***"));
     let length = text.chars().count().max(1);
     Snippet { text, start: 0, length }
+}
+/// Digest of the content, and the mode where it is another than the usual one. Whatever the manifest says, everybody inside may
+/// read it: which user a container runs as is not known here.
+fn copy_name(digest: &[u8], mode: u32) -> String {
+    let mode = mode | 0o444;
+    let digest = hex(digest);
+    if mode == 0o444 { digest } else { format!("{digest}.{mode:o}") }
 }

@@ -109,8 +109,7 @@ impl Store {
         for (digest, content) in copies {
             let path = files.join(digest);
             if !path.exists() {
-                // Readable for whatever user the container runs as; the directory above keeps others out.
-                write_atomically(&path, content, 0o444)?;
+                write_atomically(&path, content, mode_of(digest))?;
             }
         }
         let json = serde_json::to_vec_pretty(rollout)?;
@@ -158,6 +157,15 @@ impl Store {
         remove_dir(&self.revision_dir(name, revision))
     }
 
+    /// Every revision of a rollout that has a directory, also one that never came so far that anybody remembers it.
+    fn revision_dirs(&self, name: &RolloutName) -> Vec<RevisionId> {
+        let entries = fs::read_dir(self.root.join("revisions")).into_iter().flatten().filter_map(Result::ok);
+        let mine = |entry: fs::DirEntry| {
+            entry.file_name().to_str()?.strip_prefix(name.as_str())?.strip_prefix('-')?.parse().ok()
+        };
+        entries.filter_map(mine).collect()
+    }
+
     fn desired_path(&self, name: &RolloutName) -> PathBuf {
         self.root.join("desired").join(format!("{name}.json"))
     }
@@ -182,6 +190,9 @@ impl Store {
 
     /// Forgets a name altogether.
     pub(crate) fn forget(&self, name: &RolloutName) -> io::Result<()> {
+        for revision in self.revision_dirs(name) {
+            self.forget_revision(name, &revision)?;
+        }
         match fs::remove_file(self.desired_path(name)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             Ok(()) | Err(_) => Ok(()),
@@ -193,6 +204,13 @@ impl Store {
 pub(crate) fn gateways_in(root: &Path) -> Vec<RolloutName> {
     let entries = fs::read_dir(root.join("gateways")).into_iter().flatten().filter_map(Result::ok);
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The mode of a copy, which its name ends with where it is another than the usual one. The directory above keeps the users of
+/// the host out.
+fn mode_of(copy: &str) -> u32 {
+    let said = copy.rsplit_once('.').and_then(|(_, mode)| u32::from_str_radix(mode, 8).ok());
+    said.unwrap_or(0o444)
 }
 
 /// The content id of a component's image in a resolved rollout.

@@ -57,7 +57,7 @@ pub(crate) static CONTAINER: &[Field] = &[
         "secrets",
         Kind::List(&Kind::Object(&FILE)),
         "[{ file: db.key, target: /run/secrets/db.key }]",
-        "Files that are copied when the manifest changes and mounted read-only, mode 0400 by default; never shown.",
+        "Files that are copied when the manifest changes and mounted read-only; never shown.",
     ),
     Field::new(
         "configs",
@@ -167,7 +167,7 @@ pub(crate) const FILE: Shape = Shape {
             "mode",
             Kind::Mode,
             "\"0440\"",
-            "File mode in octal: 0400 for secrets and 0444 for configs by default.",
+            "File mode in octal, such as 0555 for a script. The file belongs to root, and every user inside may read it, whatever is said here.",
         ),
     ]],
 };

@@ -100,13 +100,13 @@ pub enum Sharing {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileMount {
-    /// Name of the copy: hexadecimal digest of the content.
+    /// Name of the copy: hexadecimal digest of the content, and `.` with its mode in octal where that is not 0444.
     pub copy: String,
     /// Absolute path inside.
     pub target: String,
-    /// A secret: never shown, mode 0400 unless said otherwise.
+    /// A secret: never shown.
     pub secret: bool,
-    /// File mode.
+    /// File mode as the manifest says it; the copy is readable for everybody inside besides.
     pub mode: u32,
 }
 

@@ -113,7 +113,8 @@ async fn tell_daemon(args: &RollbackArgs, state: &Path, common: &Common) -> Told
         id: Some(canaryd_cockpit::fresh_id()),
         comment: Some(args.how.comment.clone().unwrap_or_else(|| "rolled back offline".to_owned())),
         expected: None,
-        verb: Verb::Rollback,
+        // What it does without a daemon: a version that was promoted is not touched.
+        verb: Verb::Abort,
     };
     let telling = async { reach(common).await?.command(&args.name, &request).await };
     match tokio::time::timeout(EAR, telling).await {
