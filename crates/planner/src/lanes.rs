@@ -190,10 +190,14 @@ impl Turn<'_> {
         honest && self.asked_is_live()
     }
 
-    /// Whether users get through to the gateway, as far as is known.
+    /// Whether the gateway's container runs, as far as is known.
+    pub(crate) fn gateway_runs(&self) -> bool {
+        self.world.gateway.container.as_ref().is_none_or(|container| container.runs)
+    }
+
+    /// Whether users get answers from the gateway, as far as is known.
     pub(crate) fn gateway_answers(&self) -> bool {
-        let gateway = &self.world.gateway;
-        gateway.silent.is_none() && gateway.container.as_ref().is_none_or(|container| container.runs)
+        self.gateway_runs() && self.world.gateway.silent.is_none()
     }
 
     /// Whether a raise would meet too many old NGINX workers; lowerings never wait.
