@@ -251,6 +251,7 @@ fn settings(port: u16, subnet: &str) -> Settings {
         client_salt: "salt-0123456789abcdef".to_owned(),
         nginx: NginxVersion::new(1, 30, 4),
         relay_subnet: subnet.to_owned(),
+        page: None,
     }
 }
 

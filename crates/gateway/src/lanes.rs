@@ -18,6 +18,9 @@ pub(crate) fn fill(settings: &Settings, intent: &Intent, values: &mut Values) ->
         let allowed = "the address and port of a replica";
         legal.then_some(()).ok_or(RenderError { field: "a replica's address".to_owned(), allowed })?;
     }
+    let nobody = Intent { lanes: BTreeMap::new(), ..intent.clone() };
+    // While it is stopped the lanes are for whoever reads the intent: nobody is to get there, by whatever way.
+    let intent = if intent.traffic.reaches_somebody() { intent } else { &nobody };
     let ports = Ports::of(settings);
     values.insert("listen", listen(settings, ports));
     values.insert("pinned", pinned(settings, ports));
@@ -48,7 +51,7 @@ fn pinned(settings: &Settings, ports: Ports) -> Vec<String> {
 fn split(intent: &Intent) -> Vec<String> {
     let (canary, production) = (Lane::Canary, Lane::Production);
     match intent.traffic {
-        Traffic::Nobody => vec!["* nobody;".to_owned()],
+        Traffic::Nobody | Traffic::Stopped { .. } => vec!["* nobody;".to_owned()],
         Traffic::Split { canary: weight } if weight == Weight::ZERO || intent.lane(canary).is_empty() => {
             vec![format!("* {production};")]
         }

@@ -7,6 +7,7 @@ use crate::allow;
 use crate::container::Ports;
 use crate::generation::GenerationId;
 use crate::lanes;
+use crate::maintenance;
 use crate::nginx::NginxVersion;
 use crate::people;
 use crate::settings::Settings;
@@ -47,6 +48,7 @@ pub fn render(settings: &Settings, intent: &Intent, generation: GenerationId) ->
     about_snippets(settings, &mut values)?;
     people::fill(settings, &mut values)?;
     lanes::fill(settings, intent, &mut values)?;
+    maintenance::fill(settings, intent, &mut values);
     Ok(Rendered { generation, nginx_conf: fill(TEMPLATE, &values) })
 }
 
@@ -57,7 +59,7 @@ pub fn render(settings: &Settings, intent: &Intent, generation: GenerationId) ->
 /// As [`render`].
 pub fn twin(settings: &Settings, intent: &Intent, generation: GenerationId) -> Result<Rendered, RenderError> {
     let traffic = match intent.traffic {
-        Traffic::Nobody => Traffic::Nobody,
+        unchanged @ (Traffic::Nobody | Traffic::Stopped { .. }) => unchanged,
         Traffic::Split { .. } => Traffic::PRODUCTION,
     };
     render(settings, &Intent { traffic, ..intent.clone() }, generation.twin())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use canaryd_rollout::{ModeFrom, RolloutName};
 
 use crate::nginx::NginxVersion;
+use crate::page::Page;
 use crate::traffic::Lane;
 
 /// Everything that a configuration is made of, except who gets how much ([`crate::Intent`]).
@@ -30,6 +31,9 @@ pub struct Settings {
     pub nginx: NginxVersion,
     /// The only network (IPv4 CIDR) that the relay reaches: canaryd's own.
     pub relay_subnet: String,
+    /// The user's own page for a rollout that is stopped. Where it is not the one that the intent names, the built-in one
+    /// is used.
+    pub page: Option<Page>,
 }
 
 /// The value of the force header that chooses `lane`: `canary:<token>` or `production:<token>`.

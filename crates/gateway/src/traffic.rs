@@ -8,6 +8,8 @@ use canaryd_rollout::{SetId, Weight};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::page::PageId;
+
 /// A pointer to the set that plays a part now. Kept in the journal, never read from a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,6 +49,14 @@ pub struct Endpoint {
 pub enum Traffic {
     /// No lane has a running container: every request gets an honest 503.
     Nobody,
+    /// It is stopped for maintenance: every request gets a 503 with a page. The lanes say who served before.
+    #[serde(rename_all = "camelCase")]
+    Stopped {
+        /// The user's own page; `None`: the built-in one.
+        page: Option<PageId>,
+        /// What clients are told to wait, in seconds.
+        retry_after: u32,
+    },
     /// The canary gets this share, production the rest.
     Split {
         /// The canary's share.
@@ -62,8 +72,17 @@ impl Traffic {
     #[must_use]
     pub fn canary(self) -> Weight {
         match self {
-            Self::Nobody => Weight::ZERO,
+            Self::Nobody | Self::Stopped { .. } => Weight::ZERO,
             Self::Split { canary } => canary,
+        }
+    }
+
+    /// Whether any lane gets requests.
+    #[must_use]
+    pub fn reaches_somebody(self) -> bool {
+        match self {
+            Self::Nobody | Self::Stopped { .. } => false,
+            Self::Split { .. } => true,
         }
     }
 }

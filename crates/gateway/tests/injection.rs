@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_gateway::{GenerationId, Lane, Settings, render, twin};
+use canaryd_gateway::{GenerationId, Intent, Lane, Page, PageKind, Settings, Traffic, render, twin};
 use canaryd_rollout::{Force, ModeFrom, Sticky};
 use proptest::prelude::*;
 
@@ -132,5 +132,19 @@ proptest! {
         let twin = twin(&full(), &intent, GenerationId::new(1, 1)).expect("legal").nginx_conf;
         let draw = twin.split("$canaryd_drawn {").nth(1).and_then(|t| t.split('}').next()).expect("a draw");
         prop_assert_eq!(draw.trim(), "* production;");
+    }
+}
+
+proptest! {
+    /// A page is any text, and stays one.
+    #[test]
+    fn the_page_of_a_stopped_rollout_is_a_word_whatever_it_says(text in "[a-z \"'\\\\{};#$\n\t<>é]{1,80}") {
+        let page = |text: &str| Page::new(PageKind::Html, text.as_bytes()).expect("a page");
+        let conf = |page: Page| {
+            let traffic = Traffic::Stopped { page: Some(page.id()), retry_after: 1 };
+            let settings = Settings { page: Some(page), ..full() };
+            render(&settings, &Intent { traffic, ..intent(0.0, &[2], &[]) }, GenerationId::new(1, 1)).expect("legal")
+        };
+        prop_assert_eq!(shape(&conf(page(&text)).nginx_conf), shape(&conf(page("x")).nginx_conf));
     }
 }

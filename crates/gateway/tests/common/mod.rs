@@ -39,6 +39,7 @@ pub fn bare() -> Settings {
         client_salt: "salt-0123456789abcdef".into(),
         nginx: NginxVersion::new(1, 30, 4),
         relay_subnet: "10.77.0.0/24".into(),
+        page: None,
     }
 }
 
