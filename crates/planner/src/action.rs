@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use canaryd_gateway::Intent;
+use canaryd_gateway::{Intent, PageId};
 use canaryd_rollout::{ComponentName, RevisionId, SetId, Weight};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -200,6 +200,18 @@ pub enum Verb {
         /// The canary's share.
         weight: Weight,
     },
+    /// Everything of it stops for a while; users get a page with 503.
+    #[serde(rename_all = "camelCase")]
+    Stop {
+        /// The user's own page, which the daemon keeps; `None`: the built-in one, or the one that is shown already.
+        #[serde(default)]
+        page: Option<PageId>,
+        /// What clients are told to wait, in seconds.
+        #[serde(default)]
+        retry_after: Option<u32>,
+    },
+    /// What was stopped starts, and serves when it is healthy.
+    Start,
     /// Stop everything of this rollout and forget it.
     Delete,
 }

@@ -18,10 +18,10 @@ const ANSWERS: usize = 32;
 const A_MOMENT: SignedDuration = SignedDuration::from_secs(1);
 
 /// `Ok`: accepted. `Err`: refused. Both in one sentence.
-type Reply = Result<String, String>;
+pub(crate) type Reply = Result<String, String>;
 
 /// Who said so, and why if that was said.
-fn by(command: &Command) -> String {
+pub(crate) fn by(command: &Command) -> String {
     let Command { actor, comment, .. } = command;
     comment.as_ref().map_or_else(|| format!("by {actor}"), |comment| format!("by {actor}: {comment}"))
 }
@@ -60,6 +60,8 @@ impl Turn<'_> {
             | Verb::Rollback
             | Verb::Retry
             | Verb::Restart
+            | Verb::Stop { .. }
+            | Verb::Start
             | Verb::Traffic { .. } => Err("it is being deleted; once that is done, retry starts it again".to_owned()),
         });
     }
@@ -121,6 +123,10 @@ impl Turn<'_> {
     }
 
     fn obey(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
+        let has_meaning = matches!(command.verb, Verb::Stop { .. } | Verb::Start | Verb::Abort | Verb::Delete);
+        if let Some(refusal) = self.refusal_while_stopped().filter(|_| !has_meaning) {
+            return Err(refusal);
+        }
         match &command.verb {
             Verb::Advance => self.advance(command),
             Verb::Promote { reason } => self.promote(command, reason),
@@ -133,6 +139,8 @@ impl Turn<'_> {
             Verb::Retry => self.retry(command, did),
             Verb::Restart => self.restart(command, did),
             Verb::Traffic { weight } => self.traffic(command, *weight),
+            Verb::Stop { page, retry_after } => self.stop(command, *page, *retry_after),
+            Verb::Start => self.start(command),
             Verb::Delete => {
                 if self.memory.deletion.is_none() {
                     self.begin_delete(command.actor.clone(), &by(command));
@@ -169,6 +177,8 @@ impl Turn<'_> {
             | Verb::Retry
             | Verb::Restart
             | Verb::Traffic { .. }
+            | Verb::Stop { .. }
+            | Verb::Start
             | Verb::Delete => {
                 return Err(format!(
                     "the journal cannot be written: {why}; until that is mended a weight can be lowered (abort, rollback, traffic) and nothing else moves: say it again then"
@@ -350,12 +360,16 @@ impl Turn<'_> {
     /// Whether this very plan would begin with what the manifest asks for.
     fn is_about_to_start(&self) -> bool {
         let idle = self.memory.phase == Phase::Idle && self.trial().is_none() && self.memory.deletion.is_none();
+        let idle = idle && self.memory.maintenance.is_none();
         idle && self.asks().is_some_and(|r| !self.production_is(r) && !self.is_blocked(r))
     }
 
     fn abort(&mut self, command: &Command, did: &mut Option<Did>) -> Reply {
         let serves = match (self.what_ails(), self.production_version()) {
             (Some(ill), _) => ill.what,
+            (None, Some(version)) if self.memory.maintenance.is_some() => {
+                format!("{version} is stopped for maintenance")
+            }
             (None, Some(version)) if self.is_restart() => format!("{version} serves on"),
             (None, Some(version)) => format!("{version} serves all"),
             (None, None) => "nothing serves".to_owned(),

@@ -22,7 +22,7 @@ use crate::world::{Health, Replica};
 /// After a revert, old NGINX workers are waited for at most this long.
 pub(crate) const REVERT_DRAIN: Duration = Duration::from_secs(5);
 
-type Lanes = BTreeMap<Lane, Vec<Endpoint>>;
+pub(crate) type Lanes = BTreeMap<Lane, Vec<Endpoint>>;
 
 impl Turn<'_> {
     /// The canary's share as decided, whatever runs.
@@ -45,11 +45,15 @@ impl Turn<'_> {
         if !ever {
             return None;
         }
+        let unseen = !self.engine_answers() && self.world.sets.is_empty();
+        if unseen && self.memory.deletion.is_none() {
+            return self.wish_unseen();
+        }
+        if let Some(stopped) = self.stopped_traffic() {
+            return Some(stopped);
+        }
         if self.memory.deletion.is_some() {
             return Some((Traffic::Nobody, Lanes::new()));
-        }
-        if !self.engine_answers() && self.world.sets.is_empty() {
-            return self.wish_unseen();
         }
         Some(self.split(self.production_endpoints(), self.canary_endpoints()))
     }
@@ -62,7 +66,7 @@ impl Turn<'_> {
             Traffic::Split { canary } if !asked.lane(Lane::Production).is_empty() => {
                 Traffic::Split { canary: canary.min(self.wanted_weight()) }
             }
-            unchanged @ (Traffic::Nobody | Traffic::Split { .. }) => unchanged,
+            unchanged @ (Traffic::Nobody | Traffic::Stopped { .. } | Traffic::Split { .. }) => unchanged,
         };
         Some((traffic, asked.lanes.clone()))
     }
@@ -179,7 +183,7 @@ impl Turn<'_> {
         let app = self.trial().filter(|_| self.is_install()).and_then(|trial| Self::app_crew(&trial.crews));
         app.is_some_and(|crew| self.healthy(crew) > 0)
             && self.serves_as_it_should()
-            && self.world.gateway.traffic() != Traffic::Nobody
+            && self.world.gateway.traffic().reaches_somebody()
     }
 
     /// Whether the granted weight is what was asked for last, and proven live.
@@ -240,7 +244,7 @@ pub(crate) fn same_wish(a: &Intent, b: &Intent) -> bool {
 /// Whether an intent sends requests to this replica (`None`: to any of the set).
 pub(crate) fn carries(intent: &Intent, set: &SetId, ordinal: Option<u32>) -> bool {
     let share = |lane: Lane| match (intent.traffic, lane) {
-        (Traffic::Nobody, Lane::Production | Lane::Canary) => Weight::ZERO,
+        (Traffic::Nobody | Traffic::Stopped { .. }, Lane::Production | Lane::Canary) => Weight::ZERO,
         (Traffic::Split { canary }, Lane::Canary) => canary,
         (Traffic::Split { canary }, Lane::Production) => canary.complement(),
     };

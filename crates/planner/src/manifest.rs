@@ -152,7 +152,8 @@ impl Turn<'_> {
             return None;
         }
         if !self.memory.orphaned && self.memory.production.is_some() {
-            self.tell(Severity::Notify, "orphaned", "the manifest is gone; production and gateway keep serving");
+            let stays = if self.memory.maintenance.is_some() { "stays stopped" } else { "and gateway keep serving" };
+            self.tell(Severity::Notify, "orphaned", format!("the manifest is gone; production {stays}"));
         }
         self.memory.orphaned = true;
         match self.memory.phase {
@@ -237,6 +238,9 @@ impl Turn<'_> {
         self.memory.trial = None;
         self.memory.paused = None;
         self.memory.manual = None;
+        if let Some(held) = &mut self.memory.maintenance {
+            held.back = None; // users get the page until the gateway goes
+        }
         self.memory.phase = Phase::Idle;
         self.memory.deletion = Some(Deletion { by, at: self.now, spent: None, swept: false, done: None });
     }

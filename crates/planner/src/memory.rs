@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Answer, Command};
 use crate::crew::{Crew, Crews};
 use crate::gateway_life::GatewayLife;
+use crate::maintenance::Maintenance;
 use crate::phase::Phase;
 use crate::release::{Blocked, Past, Release};
 use crate::report::OutcomeView;
@@ -96,6 +97,9 @@ pub struct Memory {
     /// Users are not fine.
     #[serde(default)]
     pub(crate) unwell: Option<Unwell>,
+    /// It is stopped for a while.
+    #[serde(default)]
+    pub(crate) maintenance: Option<Maintenance>,
 }
 
 impl Default for Memory {
@@ -132,6 +136,7 @@ impl Default for Memory {
             gateway_life: None,
             sizes: BTreeMap::new(),
             unwell: None,
+            maintenance: None,
         }
     }
 }

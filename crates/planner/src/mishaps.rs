@@ -11,7 +11,8 @@ use crate::world::{Exit, ExitCause, Replica, RunState};
 impl Turn<'_> {
     /// Told once for each container that was removed, has ended, was paused, or goes on after that. Looked at before what vanished is forgotten.
     pub(crate) fn tell_mishaps(&mut self) {
-        if !self.engine_answers() || self.memory.deletion.is_some() {
+        // What canaryd itself stopped is starting then, and the sentence says what is wrong with it.
+        if !self.engine_answers() || self.memory.deletion.is_some() || self.memory.maintenance.is_some() {
             return;
         }
         let Some(version) = self.production_version() else { return };

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::action::{Action, Answer};
 use crate::crew::{Crew, Crews, Wish};
+use crate::maintenance::Maintenance;
 use crate::memory::{Memory, Retired};
 use crate::phase::Phase;
 use crate::report::Waiting;
@@ -79,7 +80,11 @@ impl Turn<'_> {
             return;
         }
         self.tell_scaling();
-        self.tend_production();
+        if self.memory.maintenance.as_ref().is_some_and(|held| held.back.is_none()) {
+            self.tend_stopped();
+        } else {
+            self.tend_production();
+        }
         self.trim_trial();
         self.fill_trial();
         self.tend_previous();
@@ -101,6 +106,7 @@ impl Turn<'_> {
         }
         let gone = matches!(self.world.desired, Desired::Gone { confirmed: false, .. });
         let rests = self.memory.phase == Phase::Idle && self.memory.deletion.is_none() && !gone;
+        let rests = rests && self.memory.maintenance.as_ref().is_none_or(Maintenance::rests);
         let untold = self.memory.gateway_trouble.as_ref().is_some_and(|t| !t.told);
         let acts = self.actions.iter().any(|action| !action.is_housekeeping());
         if !rests || acts || self.drains() || untold || self.owes_wellness() || self.owes_gateway_life() {

@@ -15,6 +15,9 @@ use crate::turn::{Did, Turn};
 impl Turn<'_> {
     /// One step forward, if the phase allows one.
     pub(crate) fn progress(&mut self) -> Option<Did> {
+        if self.memory.maintenance.is_some() {
+            return self.progress_maintenance();
+        }
         match self.memory.phase {
             Phase::Idle => self.progress_idle(),
             Phase::Preflight { .. } => self.progress_preflight(),

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use canaryd_gateway::{Intent, Lane};
+use canaryd_gateway::{Intent, Lane, Traffic};
 use canaryd_rollout::{ComponentName, RevisionId, Rollout, SetId, Weight};
 use jiff::Timestamp;
 
 use crate::crew::{Crew, Crews, Member, Wish};
 use crate::lanes::{REVERT_DRAIN, carries};
+use crate::maintenance::Maintenance;
 use crate::memory::{Deployed, Memory, Previous, Retired};
 use crate::phase::Phase;
 use crate::promote::HISTORY;
@@ -146,6 +147,11 @@ impl<'a> Rebuilding<'a> {
     /// Production is proven: everything else has its place by it.
     fn around(&mut self, app: &'a SetView, release: Release) {
         let live = self.traces.live.clone();
+        if let Some(Traffic::Stopped { page, retry_after }) = live.as_ref().map(|live| live.traffic) {
+            self.memory.maintenance = Some(Maintenance::found(page, retry_after, self.now));
+            self.found
+                .push("it is stopped for maintenance, by the live configuration; canaryd start ends that".to_owned());
+        }
         self.memory.asked = live.map(|live| Intent { seq: self.memory.seq, ..live });
         let lowered = self.memory.asked.as_ref().is_some_and(|asked| asked.traffic.canary() == Weight::ZERO);
         self.memory.last_without_canary = if lowered { self.memory.seq } else { 0 };

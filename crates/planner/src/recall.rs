@@ -46,7 +46,11 @@ impl Memory {
     /// Name of the phase, kebab-case.
     #[must_use]
     pub fn phase_name(&self) -> &'static str {
-        if self.is_being_deleted() { "deleting" } else { self.phase.name() }
+        match &self.maintenance {
+            _ if self.is_being_deleted() => "deleting",
+            Some(held) => held.phase_name(),
+            None => self.phase.name(),
+        }
     }
 
     /// Every revision whose files and image tags are still needed.
@@ -190,6 +194,9 @@ impl Memory {
             if let Some(refusal) = &mut trial.refusal {
                 refusal.spent = Duration::ZERO;
             }
+        }
+        if let Some(back) = still.maintenance.as_mut().and_then(|held| held.back.as_mut()) {
+            back.spent = Duration::ZERO;
         }
         if let Some(deletion) = &mut still.deletion {
             deletion.spent = deletion.spent.map(|_| Duration::ZERO);

@@ -70,6 +70,28 @@ pub struct Report {
     /// Why users are not fine, or not all of production is; nothing: as far as canaryd can see they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwell: Option<String>,
+    /// It is stopped for maintenance: users get a page with 503.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<StoppedView>,
+}
+
+/// A rollout that is stopped for maintenance. The phase says how far: `stopping`, `stopped`, `returning`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedView {
+    /// Who asked for it.
+    pub by: String,
+    /// Why, in that person's words.
+    pub why: Option<String>,
+    /// Since when.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// Name of the user's own page; nothing: the built-in one.
+    pub page: Option<String>,
+    /// What clients are told to wait, in seconds.
+    pub retry_after: u32,
+    /// Who asked for the start, if it is on its way back.
+    pub started_by: Option<String>,
 }
 
 /// Why what the manifest asks for does not come by itself.
@@ -253,6 +275,16 @@ pub enum Waiting {
         done: u32,
         /// Of how many.
         of: u32,
+    },
+    /// Containers that were told to end.
+    Ending {
+        /// How many still run.
+        containers: u32,
+    },
+    /// It is stopped for maintenance: a person starts it.
+    Start {
+        /// Since when, by whom, why.
+        why: String,
     },
     /// The engine or the journal cannot be used now.
     Trouble {

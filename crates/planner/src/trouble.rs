@@ -31,7 +31,9 @@ impl Turn<'_> {
         };
         let what = &trouble.what;
         self.ailing.get_or_insert(format!("{part} is not as it should be: {what}"));
-        let why = format!("{part}: {what}; what runs goes on serving, and canaryd tries again");
+        let meanwhile =
+            if self.memory.maintenance.is_some() { "users get the page" } else { "what runs goes on serving" };
+        let why = format!("{part}: {what}; {meanwhile}, and canaryd tries again");
         self.show_trouble(&trouble.set, severity, why);
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use canaryd_gateway::{Lane, Traffic};
+use canaryd_gateway::Lane;
 use canaryd_rollout::{ComponentName, Weight};
 use jiff::Timestamp;
 
 use crate::crew::{Crews, count, several};
+use crate::maintenance::Maintenance;
 use crate::memory::Pause;
 use crate::phase::Phase;
 use crate::release::{Blocked, Release};
@@ -34,7 +35,7 @@ impl Turn<'_> {
             previous: memory.previous.as_ref().map(|p| view(&p.release, p.left)),
             live_weight: self.world.gateway.traffic().canary(),
             wanted_weight: memory.asked.as_ref().map_or(Weight::ZERO, |a| a.traffic.canary()),
-            stages: if self.is_at_once() { Vec::new() } else { self.stage_views() },
+            stages: if self.is_at_once() || memory.maintenance.is_some() { Vec::new() } else { self.stage_views() },
             stage: self.stage(),
             verdict: judge.map(|j| j.verdict(next)),
             checks: judge.map(|j| j.reports(next)).unwrap_or_default(),
@@ -53,6 +54,7 @@ impl Turn<'_> {
             unmet: self.blocked().map(|b| Unmet::Blocked { version: manifest.version.clone(), why: b.why.clone() }),
             replicas: self.replica_views(),
             unwell: self.ill.as_ref().map(|ill| ill.what.clone()),
+            stopped: memory.maintenance.as_ref().map(Maintenance::view),
         })
     }
 
@@ -98,6 +100,7 @@ impl Turn<'_> {
             let at = crate::crash::clock(at);
             notes.push(format!("the checks were changed at {at}: the evidence began from nothing"));
         }
+        notes.extend(self.unbegun_while_stopped());
         if manifest.gateway.sticky.is_some() {
             notes.push("sticky traffic is judged per request for now".to_owned());
         }
@@ -184,13 +187,17 @@ impl Turn<'_> {
 
     /// It is being deleted, and nobody gets anything of it any more.
     fn is_gone(&self) -> bool {
-        let nobody = self.world.gateway.traffic() == Traffic::Nobody || self.world.sets.is_empty();
+        let nobody = !self.world.gateway.traffic().reaches_somebody() || self.world.sets.is_empty();
         self.memory.is_being_deleted() && nobody
     }
 
     fn can_when_idle(&self) -> Vec<String> {
         if self.memory.is_being_deleted() {
             return Vec::new();
+        }
+        if let Some(held) = &self.memory.maintenance {
+            let verb = if held.back.is_some() { "stop" } else { "start" };
+            return vec![verb.to_owned(), "delete".to_owned()];
         }
         let blocked = self.manifest().is_some_and(|m| self.is_blocked(m));
         let undo = self.memory.previous.is_some() && self.undo_is_open();
@@ -199,6 +206,7 @@ impl Turn<'_> {
             ("retry", blocked || deleted),
             ("undo", undo),
             ("restart", self.memory.production.is_some()),
+            ("stop", self.memory.production.is_some()),
             ("delete", !deleted),
         ];
         all.into_iter().filter(|(_, sense)| *sense).map(|(verb, _)| verb.to_owned()).collect()
@@ -246,7 +254,7 @@ impl Turn<'_> {
     /// Are users fine, do I have to do something?
     fn sentence(&self) -> String {
         let mut sentence = self.main_sentence();
-        if let Some(ailing) = &self.ailing {
+        if let Some(ailing) = self.ailing.as_ref().filter(|_| self.memory.maintenance.is_none()) {
             sentence.push_str(&format!(" But {ailing}."));
         }
         // Every screen leaves it to the sentence.
@@ -273,6 +281,9 @@ impl Turn<'_> {
         if let Some(deletion) = &self.memory.deletion {
             let going = "it is being deleted: first its traffic, then its containers and its gateway.";
             return if deletion.done.is_some() { "deleted; nothing of it serves." } else { going }.to_owned();
+        }
+        if let Some(stopped) = self.maintenance_sentence() {
+            return stopped;
         }
         match self.memory.phase {
             Phase::Idle => self.idle_sentence(&serves),
@@ -319,7 +330,7 @@ impl Turn<'_> {
                 "{version}, the first version, is healthy, but nobody can reach it: its gateway does not run."
             );
         }
-        if healthy > 0 && self.world.gateway.traffic() != Traffic::Nobody {
+        if healthy > 0 && self.world.gateway.traffic().reaches_somebody() {
             return format!("{version}, the first version, serves all; not all of its containers are healthy yet.");
         }
         format!("{version}, the first version, is being started; it serves as soon as it is healthy.")
@@ -412,6 +423,8 @@ impl Turn<'_> {
             | Waiting::Slot { .. }
             | Waiting::Workers { .. }
             | Waiting::Trouble { .. }
+            | Waiting::Ending { .. }
+            | Waiting::Start { .. }
             | Waiting::Deletion { .. } => None,
         })
     }

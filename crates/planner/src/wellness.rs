@@ -71,6 +71,9 @@ impl Turn<'_> {
     /// Whether users are fine, as far as canaryd can see.
     pub(crate) fn what_ails(&self) -> Option<Illness> {
         let version = self.production_version().filter(|_| self.memory.deletion.is_none())?;
+        if self.memory.maintenance.is_some() {
+            return self.deaf_gateway(&version);
+        }
         self.deaf_gateway(&version)
             .or_else(|| self.dead_production(&version))
             .or_else(|| self.failing_production(&version))
@@ -86,7 +89,8 @@ impl Turn<'_> {
     fn deaf_gateway(&self, version: &str) -> Option<Illness> {
         let silent = self.world.gateway.silent.as_ref()?;
         let what = format!("users get no answers: {silent}");
-        Some(Illness { grade: Grade::Unreachable, what, way_on: format!("{version} is in production behind it") })
+        let behind = if self.memory.maintenance.is_some() { "stopped" } else { "in production" };
+        Some(Illness { grade: Grade::Unreachable, what, way_on: format!("{version} is {behind} behind it") })
     }
 
     fn dead_production(&self, version: &str) -> Option<Illness> {

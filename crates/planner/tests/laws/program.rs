@@ -30,10 +30,11 @@ enum Then {
     Restart,
     Retry,
     Scale,
+    StopAndStart,
     DeleteAndRetry,
 }
 
-const ALL: [Then; 12] = [
+const ALL: [Then; 13] = [
     Then::Nothing,
     Then::Abort,
     Then::EndsByItself,
@@ -45,6 +46,7 @@ const ALL: [Then; 12] = [
     Then::Restart,
     Then::Retry,
     Then::Scale,
+    Then::StopAndStart,
     Then::DeleteAndRetry,
 ];
 
@@ -140,6 +142,11 @@ impl Runner {
             Then::Scale => {
                 self.sim.manifest.app.replicas = 5 - self.sim.manifest.app.replicas;
                 self.sim.save();
+            }
+            Then::StopAndStart => {
+                self.say(Verb::Stop { page: None, retry_after: None });
+                self.until(|s| s.is_idle() || s.memory.canary_set().is_some());
+                self.say(Verb::Start);
             }
             Then::DeleteAndRetry => {
                 self.say(Verb::Delete);

@@ -119,7 +119,9 @@ impl Nginx {
     pub fn lower_offline(&mut self) {
         let Some(live) = &mut self.live else { return };
         self.lowered_offline = live.intent.traffic.canary() > Weight::ZERO;
-        live.intent.traffic = Traffic::PRODUCTION;
+        if live.intent.traffic.reaches_somebody() {
+            live.intent.traffic = Traffic::PRODUCTION;
+        }
         self.asked = None;
     }
 

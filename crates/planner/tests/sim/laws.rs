@@ -73,6 +73,7 @@ impl Laws {
         self.lowering.heed(before, world, plan);
         self.sight.heed(before, world, plan, now);
         without_a_journal_only_lowerings_run(before, world, plan);
+        super::standstill::check(before, world, plan);
         plan.memory.phase_name().clone_into(&mut self.phase);
     }
 
@@ -83,17 +84,28 @@ impl Laws {
     }
 
     fn news(&mut self, before: &Memory, world: &World, plan: &Plan) {
+        let mut retried = false;
         for answer in plan.answers.iter().filter(|a| a.accepted) {
             let verb = before.inbox.iter().find(|c| c.id == answer.id).map(|c| &c.verb);
             match verb {
-                Some(Verb::Retry | Verb::Delete) => self.condemned.clear(),
+                Some(Verb::Retry | Verb::Delete) => {
+                    self.condemned.clear();
+                    retried = true;
+                }
                 Some(Verb::Undo | Verb::Rollback) => {
                     let to = plan.report.as_ref().and_then(|r| r.canary.as_ref()).map(|c| c.revision.clone());
                     to.map(|to| self.condemned.remove(&to));
                 }
                 Some(Verb::Promote { .. }) => self.daring = true,
                 Some(
-                    Verb::Advance | Verb::Pause | Verb::Resume | Verb::Abort | Verb::Restart | Verb::Traffic { .. },
+                    Verb::Advance
+                    | Verb::Pause
+                    | Verb::Resume
+                    | Verb::Abort
+                    | Verb::Restart
+                    | Verb::Stop { .. }
+                    | Verb::Start
+                    | Verb::Traffic { .. },
                 )
                 | None => {}
             }
@@ -109,6 +121,8 @@ impl Laws {
         if outcome != self.outcome {
             if let Some(o) = &outcome {
                 match o.outcome {
+                    // an abort that can be recorded only now came before the retry that is answered now
+                    Outcome::Reverted | Outcome::Aborted | Outcome::Undone if retried => {}
                     Outcome::Reverted | Outcome::Aborted | Outcome::Undone => {
                         self.condemned.insert(o.revision.clone());
                     }
@@ -269,6 +283,8 @@ fn what_the_host_refuses_gets_nothing(before: &Memory, world: &World, plan: &Pla
 fn the_split_is_honest(intent: &Intent, world: &World) {
     let (production, canary) = (intent.lane(Lane::Production), intent.lane(Lane::Canary));
     match intent.traffic {
+        // the lanes only say who served before
+        Traffic::Stopped { .. } => return,
         Traffic::Nobody => assert!(production.is_empty() && canary.is_empty(), "law 1: lanes without traffic"),
         Traffic::Split { canary: weight } => {
             assert!(weight == Weight::ZERO || !canary.is_empty(), "law 1: the canary's lane is empty");
@@ -328,7 +344,7 @@ fn stopped_by(action: &Action, world: &World) -> Vec<(SetId, u32)> {
 
 pub fn share(intent: &Intent, lane: Lane) -> Weight {
     match (intent.traffic, lane) {
-        (Traffic::Nobody, Lane::Production | Lane::Canary) => Weight::ZERO,
+        (Traffic::Nobody | Traffic::Stopped { .. }, Lane::Production | Lane::Canary) => Weight::ZERO,
         (Traffic::Split { canary }, Lane::Canary) => canary,
         (Traffic::Split { canary }, Lane::Production) => canary.complement(),
     }

@@ -17,6 +17,7 @@ pub mod lowering;
 pub mod manifest;
 pub mod observed;
 pub mod sight;
+pub mod standstill;
 pub mod told;
 pub mod users;
 
@@ -363,7 +364,7 @@ impl Sim {
             self.last.as_ref().and_then(|p| p.report.as_ref()).is_some_and(|r| r.sentence.contains("being deleted"));
         still
             && !going
-            && self.memory.phase_name() == "idle"
+            && matches!(self.memory.phase_name(), "idle" | "stopped")
             && !self.waking
             && !self.blind
             && self.memory.inbox.is_empty()

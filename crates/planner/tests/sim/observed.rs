@@ -99,6 +99,8 @@ impl Observed {
                     | Verb::Retry
                     | Verb::Restart
                     | Verb::Traffic { .. }
+                    | Verb::Stop { .. }
+                    | Verb::Start
                     | Verb::Delete,
                 )
                 | None => {}

@@ -66,7 +66,12 @@ impl Sim {
     }
 
     fn split(&self, live: &Live) -> String {
-        let Traffic::Split { canary } = live.intent.traffic else { return "503".to_owned() };
+        let canary = match live.intent.traffic {
+            Traffic::Nobody => return "503".to_owned(),
+            Traffic::Stopped { page: None, .. } => return "the page".to_owned(),
+            Traffic::Stopped { page: Some(page), .. } => return format!("the page {page}"),
+            Traffic::Split { canary } => canary,
+        };
         let version = |lane| {
             let set = live.intent.lane(lane).first().and_then(|e| self.docker.set(&e.set));
             set.map_or("what is gone".to_owned(), |s| self.docker.version(&s.revision))
@@ -146,6 +151,8 @@ fn waits(waiting: &Waiting) -> String {
         Waiting::Resume { why, verb, .. } => format!("{verb}: {why}"),
         Waiting::Manual { why } => format!("control: {why}"),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of}"),
+        Waiting::Ending { containers } => format!("{containers} containers to end"),
+        Waiting::Start { why } => format!("a start: stopped {why}"),
         Waiting::Trouble { why } => format!("trouble: {why}"),
         Waiting::Deletion { seconds, .. } => format!("deletion in {seconds} s"),
     }
