@@ -19,8 +19,8 @@ use tokio::net::UnixStream;
 
 use crate::inside::{ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 use crate::page::{
-    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, Logged, PlanPage, PlanRequest, Refusal,
-    StatusPage,
+    CommandRequest, EventLine, Followed, KeptPage, LaneHeader, LogLine, LogQuery, Logged, PageRequest, PlanPage,
+    PlanRequest, Refusal, StatusPage,
 };
 
 /// A line of a stream is far shorter; more is not ours.
@@ -184,6 +184,14 @@ impl Client {
     /// Unknown name, nothing is in that lane, the engine refuses, no daemon.
     pub async fn one_off(&self, name: &RolloutName, request: &OneOffRequest) -> Result<OneOffPage> {
         self.answer(self.send(Method::POST, &format!("/v1/rollouts/{name}/run"), to_json(request)?).await?).await
+    }
+
+    /// Hands a page of the user's own over, for a command that names it.
+    ///
+    /// # Errors
+    /// It is no page, unknown name, no gateway yet, no daemon.
+    pub async fn keep_page(&self, name: &RolloutName, request: &PageRequest) -> Result<KeptPage> {
+        self.answer(self.send(Method::POST, &format!("/v1/rollouts/{name}/pages"), to_json(request)?).await?).await
     }
 
     /// What is in production, as a Compose file.

@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use crate::inside::{ContainersPage, EjectPage, OneOffPage, OneOffRequest};
-use crate::page::{EventLine, LaneHeader, LogLine, LogQuery, PlanPage, Refusal, StatusPage};
+use crate::page::{EventLine, KeptPage, LaneHeader, LogLine, LogQuery, PageRequest, PlanPage, Refusal, StatusPage};
 
 /// What the API reads from and asks of the daemon. Errors are one sentence for a person.
 #[async_trait]
@@ -69,6 +69,14 @@ pub trait Control: Send + Sync + 'static {
     /// Nothing is in that lane, the engine refuses, it could not be written down.
     async fn one_off(&self, name: &RolloutName, _request: OneOffRequest, _actor: &str) -> Result<OneOffPage, Refusal> {
         Err(Refusal { error: format!("nothing can be run for {name}"), hint: None })
+    }
+
+    /// Keeps a page of the user's own for a later command.
+    ///
+    /// # Errors
+    /// It is no page, nothing is there that could show it, or it cannot be written.
+    async fn keep_page(&self, name: &RolloutName, _request: PageRequest) -> Result<KeptPage, Refusal> {
+        Err(Refusal { error: format!("{name} has no gateway that could show a page"), hint: None })
     }
 
     /// What is in production, as a Compose file whose app is on this host port, or on one that is chosen.

@@ -19,8 +19,9 @@ pub use control::Control;
 pub use forecast::plan_table;
 pub use inside::{ContainerView, ContainersPage, EjectPage, OneOffPage, OneOffRequest};
 pub use page::{
-    CommandRequest, EventLine, Followed, LaneHeader, LogLine, LogQuery, LogText, Logged, PlanChange, PlanConnections,
-    PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode, StageForecast, StatusPage,
+    CommandRequest, EventLine, Followed, KeptPage, LaneHeader, LogLine, LogQuery, LogText, Logged, PageRequest,
+    PlanChange, PlanConnections, PlanMemory, PlanPage, PlanReplacement, PlanRequest, PlanStep, Refusal, SafeMode,
+    StageForecast, StatusPage,
 };
 pub use server::serve;
 pub use socket::{BindError, Socket, bind};

@@ -1,6 +1,6 @@
 //! What the API answers with: plain values, the same for socket, command line and page.
 
-use canaryd_gateway::Lane;
+use canaryd_gateway::{Lane, PageId};
 use canaryd_planner::{Event, Expected, Report, Severity, Verb};
 use canaryd_rollout::{RolloutName, Weight};
 use jiff::Timestamp;
@@ -194,6 +194,24 @@ pub struct CommandRequest {
     pub expected: Option<Expected>,
     /// What to do.
     pub verb: Verb,
+}
+
+/// A page of the user's own, to be shown while a rollout is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PageRequest {
+    /// Name of its file: its end says what it is (`.json`, `.txt`, else HTML).
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A page that the daemon keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptPage {
+    /// What a command calls it.
+    pub page: PageId,
 }
 
 /// A manifest that is asked about.

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
 use crate::inside::OneOffRequest;
-use crate::page::{CommandRequest, LogLine, LogQuery, PlanRequest, Refusal};
+use crate::page::{CommandRequest, LogLine, LogQuery, PageRequest, PlanRequest, Refusal};
 use crate::socket::{Socket, user_of};
 
 /// A manifest is far smaller.
@@ -66,6 +66,7 @@ fn router(control: Arc<dyn Control>, shutdown: CancellationToken) -> Router {
         .route("/v1/rollouts/{name}/containers", get(containers))
         .route("/v1/rollouts/{name}/eject", get(eject))
         .route("/v1/rollouts/{name}/run", post(one_off))
+        .route("/v1/rollouts/{name}/pages", post(keep_page))
         .route("/v1/rollouts/{name}/commands", post(command))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
@@ -143,7 +144,7 @@ async fn hurry(request: Request, next: Next) -> Response {
 
 async fn no_such_route(request: Request) -> Refused {
     let hint = "GET /v1/status, /v1/events, /v1/rollouts/NAME[/events|/follow|/logs|/header|/containers|/eject]; \
-                POST /v1/plan, /v1/rollouts/NAME[/commands|/run]";
+                POST /v1/plan, /v1/rollouts/NAME[/commands|/run|/pages]";
     Refused::new(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path()), Some(hint.to_owned()))
 }
 
@@ -291,6 +292,19 @@ async fn one_off(
     let name = api.known(&name).await?;
     let request: OneOffRequest = parse(&body?)?;
     told(api.control.one_off(&name, request, &caller.actor()).await, StatusCode::CONFLICT)
+}
+
+async fn keep_page(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered<Response> {
+    let name = api.known(&name).await?;
+    let request: PageRequest = parse(&body?)?;
+    match api.control.keep_page(&name, request).await {
+        Ok(kept) => Ok(axum::Json(kept).into_response()),
+        Err(refusal) => Err(Refused(StatusCode::CONFLICT, refusal)),
+    }
 }
 
 async fn plan(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answered<Response> {

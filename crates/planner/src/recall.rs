@@ -152,6 +152,12 @@ impl Memory {
         self.deletion.as_ref().is_some_and(|d| d.swept || d.done.is_some())
     }
 
+    /// Whether it is stopped for maintenance, or on the way there or back.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.maintenance.is_some()
+    }
+
     /// Whether its manifest was removed: production serves on, nothing is asked for.
     #[must_use]
     pub fn is_orphaned(&self) -> bool {

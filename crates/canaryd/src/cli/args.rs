@@ -5,6 +5,7 @@ mod help;
 mod inside;
 mod journal;
 mod lanes;
+mod stop;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use inside::{EjectArgs, ExecArgs, InsideArgs};
 pub(crate) use journal::{CheckArgs, JournalCommand, RebuildArgs};
 pub(crate) use lanes::{HeaderArgs, LogsArgs};
+pub(crate) use stop::StopArgs;
 
 use help::{DOCTOR_HELP, EJECT_HELP, EXEC_HELP, EXIT_CODES, FOLLOW_HELP, HEADER_HELP, RUN_HELP, SET_HELP, WAIT_HELP};
+use stop::{START_HELP, STOP_HELP};
 
 /// Progressive delivery for plain Docker: commit a version, and it is promoted or taken off by itself.
 #[derive(Debug, Parser)]
@@ -202,6 +205,12 @@ pub(crate) enum Command {
     /// Replaces the containers in production by new ones of the same version, without a gap
     #[command(after_help = "Example: canaryd restart shop")]
     Restart(VerbArgs),
+    /// Takes a rollout down for maintenance: users get a page with 503, then its containers stop, and are kept
+    #[command(after_help = STOP_HELP)]
+    Stop(StopArgs),
+    /// Brings back what was stopped: users get it when it is healthy, and the page until then
+    #[command(after_help = START_HELP)]
+    Start(VerbArgs),
     /// Stops everything of a rollout and forgets it
     #[command(after_help = "Example: canaryd delete shop --yes")]
     Delete(DeleteArgs),

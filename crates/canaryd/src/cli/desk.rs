@@ -147,6 +147,8 @@ fn effect(verb: &Verb, report: &Report) -> Option<(&'static str, String)> {
         | Verb::Retry
         | Verb::Restart
         | Verb::Traffic { .. }
+        | Verb::Stop { .. }
+        | Verb::Start
         | Verb::Delete => return None,
     })
 }

@@ -136,6 +136,8 @@ async fn obey(command: Command, common: &Common) -> Result<Exit, Failure> {
         Command::Rollback(args) => run::rollback(args, common).await,
         Command::Retry(args) => run::send(args.asks(Verb::Retry), common).await,
         Command::Restart(args) => run::send(args.asks(Verb::Restart), common).await,
+        Command::Stop(args) => run::stop(args, common).await,
+        Command::Start(args) => run::send(args.asks(Verb::Start), common).await,
         Command::Delete(args) => run::delete(args, common).await,
         Command::Eject(args) => run::eject(args, common).await,
         Command::Traffic(args) => {

@@ -49,7 +49,8 @@ impl Asked {
         if self.version.is_none() && self.revision.is_none() && is_blocked(report) {
             return Some(Exit::No);
         }
-        let production = report.production.as_ref()?;
+        // It is in production, and nobody is served by it.
+        let production = report.production.as_ref().filter(|_| report.stopped.is_none())?;
         match (&self.version, &self.revision) {
             (Some(version), _) => (&production.version == version).then_some(Exit::Yes),
             // What the manifest asks for is in production, however another version ended before.
@@ -61,6 +62,13 @@ impl Asked {
     /// What is waited for stands still, and only a person can make it go on: whoever waits is not called for a pause that ends
     /// by itself.
     pub(crate) fn held(&self, report: &Report) -> Option<Failure> {
+        if report.stopped.is_some() {
+            let held = words::held(report)?;
+            let again = format!("canaryd wait {}", report.name);
+            let message = format!("{} waits for a person: {}", report.name, held.why);
+            let hint = format!("bring it back: {}\n        then wait again: {again}", held.go_on);
+            return Some(Failure::new(Exit::Undecided, message).hint(hint));
+        }
         let canary = report.canary.as_ref().filter(|c| self.version.as_ref().is_none_or(|v| v == &c.version))?;
         let (name, version, held) = (&report.name, &canary.version, words::held(report).filter(|held| held.alone)?);
         let message = format!("{version} of {name} is not decided; it waits for a person: {}", held.why);

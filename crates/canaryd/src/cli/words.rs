@@ -67,7 +67,7 @@ pub(crate) fn and(parts: &[String]) -> String {
 
 /// Whether a rollout is under way.
 pub(crate) fn moves(report: &Report) -> bool {
-    !matches!(report.phase.as_str(), "idle" | "orphaned" | "unknown" | "deleting")
+    !matches!(report.phase.as_str(), "idle" | "stopped" | "orphaned" | "unknown" | "deleting")
 }
 
 /// Whether it has yet to begin, and cannot before others are through.
@@ -98,6 +98,10 @@ pub(crate) fn held(report: &Report) -> Option<Held> {
             let why = format!("its weight is set by hand: {why}");
             Some(Held { why, go_on: format!("canaryd resume {name}"), alone: true })
         }
+        Waiting::Start { why } => {
+            let why = format!("it is stopped for maintenance {why}");
+            Some(Held { why, go_on: format!("canaryd start {name}"), alone: true })
+        }
         Waiting::Deletion { seconds: 0, .. } => Some(Held {
             why: "its manifest is gone, as others are".to_owned(),
             go_on: format!("bring the file back, or canaryd delete {name}"),
@@ -120,6 +124,7 @@ pub(crate) fn held(report: &Report) -> Option<Held> {
         | Waiting::Drain { .. }
         | Waiting::Slot { .. }
         | Waiting::Workers { .. }
+        | Waiting::Ending { .. }
         | Waiting::Trouble { .. } => None,
     })
 }
@@ -186,6 +191,8 @@ pub(crate) fn waiting(report: &Report, waiting: &Waiting) -> String {
         }
         Waiting::Manual { why } => format!("{} ({why})", end_of_hand(name)),
         Waiting::Workers { component, done, of } => format!("{component}: {done} of {of} replaced"),
+        Waiting::Ending { containers } => format!("{} to end", several(u64::from(*containers), "container")),
+        Waiting::Start { why } => format!("canaryd start {name} (stopped {why})"),
         Waiting::Trouble { why } => why.clone(),
         Waiting::Deletion { seconds: 0, .. } => {
             format!("you: its manifest is gone, as others are; bring the file back, or canaryd delete {name}")
@@ -206,6 +213,7 @@ pub(crate) fn waiting_below(report: &Report, waits: &Waiting) -> String {
     match waits {
         Waiting::Resume { verb, lacks, .. } => end_of_pause(verb, lacks.as_deref(), &report.name),
         Waiting::Manual { .. } => end_of_hand(&report.name),
+        Waiting::Start { .. } => format!("canaryd start {}", report.name),
         Waiting::ImagePull { .. }
         | Waiting::Healthy { .. }
         | Waiting::GatewayLive { .. }
@@ -218,6 +226,7 @@ pub(crate) fn waiting_below(report: &Report, waits: &Waiting) -> String {
         | Waiting::Drain { .. }
         | Waiting::Slot { .. }
         | Waiting::Workers { .. }
+        | Waiting::Ending { .. }
         | Waiting::Trouble { .. }
         | Waiting::Deletion { .. } => waiting(report, waits),
     }

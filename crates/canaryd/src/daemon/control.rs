@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canaryd_cockpit::{
-    ContainersPage, Control, EjectPage, EventLine, LaneHeader, LogLine, LogQuery, OneOffPage, OneOffRequest, PlanPage,
-    Refusal, StatusPage,
+    ContainersPage, Control, EjectPage, EventLine, KeptPage, LaneHeader, LogLine, LogQuery, OneOffPage, OneOffRequest,
+    PageRequest, PlanPage, Refusal, StatusPage,
 };
 use canaryd_gateway::{Lane, force_value};
 use canaryd_journal::EventFilter;
@@ -137,6 +137,10 @@ impl Control for Desk {
 
     async fn one_off(&self, name: &RolloutName, request: OneOffRequest, actor: &str) -> Result<OneOffPage, Refusal> {
         super::inside::one_off(&self.0, name, request, actor).await
+    }
+
+    async fn keep_page(&self, name: &RolloutName, request: PageRequest) -> Result<KeptPage, Refusal> {
+        super::inside::keep_page(&self.0, name, &request).await
     }
 
     async fn eject(&self, name: &RolloutName, port: Option<u16>) -> Result<EjectPage, Refusal> {

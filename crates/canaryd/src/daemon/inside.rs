@@ -1,8 +1,9 @@
-//! What commands that go inside a rollout's containers need: which there are, and one more for one command.
+//! What commands need besides an answer of the planner: which containers there are, one more for one command, a page that
+//! is kept.
 
-use canaryd_cockpit::{ContainerView, ContainersPage, OneOffPage, OneOffRequest, Refusal};
+use canaryd_cockpit::{ContainerView, ContainersPage, KeptPage, OneOffPage, OneOffRequest, PageRequest, Refusal};
 use canaryd_engine::{ObservedContainer, OneOffPlan, RunState};
-use canaryd_gateway::Lane;
+use canaryd_gateway::{Lane, Page, PageKind};
 use canaryd_journal::NewEvent;
 use canaryd_planner::Memory;
 use canaryd_rollout::{RevisionId, RolloutName};
@@ -95,6 +96,27 @@ fn plan_of(
         command: request.command,
         terminal: request.terminal,
     })
+}
+
+/// Keeps a page of the user's own beside the gateway that is to show it.
+pub(super) async fn keep_page(house: &House, name: &RolloutName, request: &PageRequest) -> Result<KeptPage, Refusal> {
+    if house.config.dry_run {
+        return Err(refused("this daemon runs with --dry-run: it keeps no pages".to_owned()));
+    }
+    let kind = PageKind::of_file(&request.file);
+    let page = Page::new(kind, request.text.as_bytes())
+        .map_err(|why| refused(format!("{} cannot be a page: {why}", request.file)))?;
+    let dir = house.store.gateway_dir(name);
+    if !dir.exists() {
+        return Err(refused(format!("the gateway of {name} was not made yet: there is nothing to stop")));
+    }
+    let id = page.id();
+    let kept = tokio::task::spawn_blocking(move || super::gateways::keep_page(&dir, &page)).await;
+    match kept {
+        Ok(Ok(())) => Ok(KeptPage { page: id }),
+        Ok(Err(error)) => Err(refused(format!("the page cannot be kept: {error:#}"))),
+        Err(error) => Err(refused(format!("the page cannot be kept: {error}"))),
+    }
 }
 
 async fn write_down(house: &House, name: &RolloutName, message: String) -> Result<(), Refusal> {

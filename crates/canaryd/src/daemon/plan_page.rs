@@ -52,7 +52,12 @@ async fn page(house: &Arc<House>, draft: &Draft, file: &Path) -> Result<PlanPage
     let rate = known.as_ref().map(|cell| super::evidence::view(cell).requests_per_second);
     let decided = decide(house, &rollout, &memory);
     let course = memory.course(&rollout, Timestamp::now());
-    let mut notes: Vec<String> = standstill(&course, &rollout.name, &rollout.version).into_iter().collect();
+    let stopped = memory.is_stopped().then(|| {
+        let name = &rollout.name;
+        format!("{name} is stopped for maintenance: nothing of this begins before canaryd start {name}")
+    });
+    let mut notes: Vec<String> = stopped.into_iter().collect();
+    notes.extend(standstill(&course, &rollout.name, &rollout.version));
     let moves = known.as_deref().filter(|_| matches!(course, Course::Stages | Course::Back));
     let connections = plan_gateway::connections(moves, production, &rollout, &course).await;
     let replacement = plan_gateway::replacement(known.as_deref(), &rollout).await;
@@ -107,6 +112,7 @@ fn decide(house: &Arc<House>, rollout: &Rollout, memory: &Memory) -> (String, Ve
 pub(crate) fn in_words(action: &Action) -> String {
     match action {
         Action::Route(intent) => match intent.traffic {
+            Traffic::Stopped { .. } => "let the gateway show the maintenance page (503)".to_owned(),
             Traffic::Nobody => "let the gateway answer 503 until a replica is healthy".to_owned(),
             Traffic::Split { canary } => format!("ask the gateway for {canary} % to the canary"),
         },

@@ -25,7 +25,9 @@ impl Command {
             | Self::Abort(args)
             | Self::Undo(args)
             | Self::Retry(args)
-            | Self::Restart(args) => Some(&args.name),
+            | Self::Restart(args)
+            | Self::Start(args) => Some(&args.name),
+            Self::Stop(args) => Some(&args.name),
             Self::Promote(args) => Some(&args.name),
             Self::Rollback(args) => Some(&args.name),
             Self::Delete(args) => Some(&args.name),

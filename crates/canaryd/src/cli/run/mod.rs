@@ -13,6 +13,7 @@ mod logs;
 mod one_off;
 mod patience;
 mod rollback;
+mod stop;
 mod verbs;
 mod watch;
 
@@ -27,6 +28,7 @@ pub(crate) use journal::{journal_check, journal_rebuild};
 pub(crate) use logs::logs;
 pub(crate) use one_off::run;
 pub(crate) use rollback::rollback;
+pub(crate) use stop::stop;
 pub(crate) use verbs::{delete, send};
 pub(crate) use watch::wait;
 

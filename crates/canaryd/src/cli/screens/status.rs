@@ -120,6 +120,7 @@ fn row(report: &Report, wide: bool) -> [String; 4] {
         if wide { format!("{} ({})", v.version, v.revision) } else { named(report, v) }
     };
     let users = match &report.production {
+        Some(_) if report.stopped.is_some() => "a page, 503".to_owned(),
         Some(v) => format!("{} {:>5} %", version(v), report.live_weight.complement().to_string()),
         None => "nothing".to_owned(),
     };

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::attempts::ended;
 use super::disk::{conf_of, intent_of, keep_intent, sweep_intents};
+use super::pages;
 use super::settings::{Choices, Standing, in_words};
 use super::turn::Gateway;
 use crate::daemon::bells::lock;
@@ -38,6 +39,7 @@ impl Gateway {
             client_salt: self.secrets.client_salt.clone(),
             nginx: self.nginx.unwrap_or(NginxVersion::new(0, 0, 0)),
             relay_subnet: self.relay_subnet(),
+            page: pages::shown(&self.dir, intent.traffic),
         }
     }
 
@@ -130,7 +132,9 @@ impl Gateway {
         let raises = self.live.as_ref().is_none_or(|l| l.intent.traffic.canary() < wanted.traffic.canary());
         let snippets = &choices.spec.snippets;
         let own = snippets.http.is_some() || snippets.server.is_some() || snippets.location.is_some();
-        let test = raises || (own && !lock(&self.cell.gateway.standing).has_accepted(choices));
+        // A page is a text of the user's own, too; nothing is stopped before NGINX has taken it.
+        let stops = matches!(wanted.traffic, Traffic::Stopped { .. });
+        let test = raises || stops || (own && !lock(&self.cell.gateway.standing).has_accepted(choices));
         let generation = self.next_generation();
         let (whole, lowered) = (render(&settings, wanted, generation)?, twin(&settings, wanted, generation)?);
         let (link, master) = self.link_and_master()?;
@@ -145,8 +149,9 @@ impl Gateway {
         // Those that were refused take as much room as those that were live.
         if link.sweep(GENERATIONS).is_ok() {
             sweep_intents(&self.dir);
+            pages::sweep(&self.dir, wanted.traffic);
         }
-        let nobody_served = self.live.as_ref().is_none_or(|live| live.intent.traffic == Traffic::Nobody);
+        let nobody_served = self.live.as_ref().is_none_or(|live| !live.intent.traffic.reaches_somebody());
         if proven.is_ok() && nobody_served {
             // Said to serve, it must answer no new connection with 503 any more.
             tokio::time::sleep(OLD_WORKERS_ACCEPT).await;

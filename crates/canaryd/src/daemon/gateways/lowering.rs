@@ -93,7 +93,7 @@ fn twin_does(wanted: &Intent, live: &Intent) -> bool {
 /// What a twin does with the traffic.
 pub(super) fn lowered(traffic: Traffic) -> Traffic {
     match traffic {
-        Traffic::Nobody => Traffic::Nobody,
+        unchanged @ (Traffic::Nobody | Traffic::Stopped { .. }) => unchanged,
         Traffic::Split { canary: _ } => Traffic::PRODUCTION,
     }
 }

@@ -7,6 +7,7 @@ mod disk;
 mod drift;
 mod generation;
 mod lowering;
+mod pages;
 mod route;
 mod running;
 mod settings;
@@ -33,6 +34,7 @@ use crate::cli::ReachChoice;
 
 use attempts::{Facts, Known, news, same_problem};
 pub(crate) use disk::{all_intents, force_token, intent_of, is_of, last_epoch, live_intent, ops_token};
+pub(crate) use pages::keep as keep_page;
 use settings::{Choices, Standing};
 use turn::Gateway;
 

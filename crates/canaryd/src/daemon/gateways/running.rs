@@ -90,8 +90,13 @@ impl Gateway {
         }
         let link = link(&self.dir, &self.secrets, None)?;
         if link.current().is_none() {
-            let intent =
-                Intent { seq: wanted.seq, traffic: Traffic::Nobody, lanes: BTreeMap::new(), precaution: false };
+            // A gateway that is made anew while it is stopped shows the page from its first answer on.
+            let traffic = match wanted.traffic {
+                stopped @ Traffic::Stopped { .. } => stopped,
+                Traffic::Nobody | Traffic::Split { .. } => Traffic::Nobody,
+            };
+            let lanes = if traffic == wanted.traffic { wanted.lanes.clone() } else { BTreeMap::new() };
+            let intent = Intent { seq: wanted.seq, traffic, lanes, precaution: false };
             let generation = self.next_generation();
             let settings = self.settings(&Choices::of(rollout), &intent);
             let (whole, lowered) = (render(&settings, &intent, generation)?, twin(&settings, &intent, generation)?);

@@ -95,6 +95,8 @@ impl Control for Desk {
             | Verb::Retry
             | Verb::Restart
             | Verb::Traffic { .. }
+            | Verb::Stop { .. }
+            | Verb::Start
             | Verb::Delete => Err(self.mode().sentence),
         }
     }
