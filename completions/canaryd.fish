@@ -65,6 +65,8 @@ complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "undo" -d 'Goes back
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "rollback" -d 'The panic button: whichever of abort and undo is right; says what it did'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "retry" -d 'Lets a version that was taken off be tried again'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "restart" -d 'Replaces the containers in production by new ones of the same version, without a gap'
+complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "stop" -d 'Takes a rollout down for maintenance: users get a page with 503, then its containers stop, and are kept'
+complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "start" -d 'Brings back what was stopped: users get it when it is healthy, and the page until then'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "delete" -d 'Stops everything of a rollout and forgets it'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "eject" -d 'Writes what is in production as a Compose file, and how to move there; changes nothing'
 complete -c canaryd -n "__fish_canaryd_needs_command" -f -a "traffic" -d 'Sets the share of the version on trial by hand; progress stops, safety stays'
@@ -284,6 +286,24 @@ complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l socket -d 'S
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l ascii -d 'Only ASCII signs'
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -l no-color -d 'No colour (so does NO_COLOR)'
 complete -c canaryd -n "__fish_canaryd_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -l page -d 'A page of your own for users: HTML, or *.json or *.txt, at most 128 KiB; it is copied [default: a plain built-in one]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -l retry-after -d 'How long clients are told to wait (Retry-After), 1s to 30d [default: 60s]' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -l comment -d 'Why: kept in the history' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c canaryd -n "__fish_canaryd_using_subcommand start" -l comment -d 'Why: kept in the history' -r
+complete -c canaryd -n "__fish_canaryd_using_subcommand start" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
+wide\t'For people with room: revisions, replicas, the way back'
+json\t'For machines'"
+complete -c canaryd -n "__fish_canaryd_using_subcommand start" -l socket -d 'Socket of the daemon [default: $CANARYD_SOCKET, else the user\'s own, else /run/canaryd/canaryd.sock]' -r -F
+complete -c canaryd -n "__fish_canaryd_using_subcommand start" -l ascii -d 'Only ASCII signs'
+complete -c canaryd -n "__fish_canaryd_using_subcommand start" -l no-color -d 'No colour (so does NO_COLOR)'
+complete -c canaryd -n "__fish_canaryd_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -l comment -d 'Why: kept in the history' -r
 complete -c canaryd -n "__fish_canaryd_using_subcommand delete" -s o -l output -d 'How the answer is printed' -r -f -a "table\t'For people'
 wide\t'For people with room: revisions, replicas, the way back'

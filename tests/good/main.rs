@@ -3,6 +3,7 @@
 
 mod changes;
 mod commands;
+mod maintenance;
 mod restarts;
 mod stages;
 mod workers;

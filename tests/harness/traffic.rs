@@ -32,6 +32,8 @@ pub struct Answers {
     pub failed: u64,
     /// Good answers by version.
     pub by_version: BTreeMap<String, u64>,
+    /// The others by what happened, as [`LoadReport::by_class`] has it.
+    pub by_class: BTreeMap<String, u64>,
     /// The first failures.
     pub failures: Vec<Failure>,
 }
@@ -112,6 +114,9 @@ impl Answers {
             sum.sent += report.sent;
             sum.failed += report.failed;
             sum.failures.extend(report.failures.iter().take(20).cloned());
+            for (class, count) in &report.by_class {
+                *sum.by_class.entry(class.clone()).or_default() += count;
+            }
             for (version, count) in &report.by_version {
                 *sum.by_version.entry(version.clone()).or_default() += count.ok;
             }

@@ -189,6 +189,8 @@ pub(super) struct Gateway {
     pub(super) live: Option<Result<GenerationId, String>>,
     /// What is current is what the journal asks for.
     pub(super) as_asked: Option<bool>,
+    /// The configuration on disk shows the page of a rollout that is stopped for maintenance.
+    pub(super) stopped: bool,
     /// Published places where nobody answers.
     pub(super) silent: Vec<SocketAddr>,
     /// Published places of a gateway that does not run, and who listens there instead.

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use canaryd_engine::{DockerEngine, DockerOptions, Engine, ObservedGateway, RunState, Signal};
-use canaryd_gateway::{GenerationId, Intent, Lane};
+use canaryd_gateway::{GenerationId, Intent, Lane, Traffic};
 use canaryd_link::{Link, LinkError, Ops};
 use canaryd_rollout::{RolloutName, Weight};
 use rustix::process::kill_process;
 
-use crate::daemon::gateways::{intent_of, ops_token};
+use crate::daemon::gateways::{intent_of, live_intent, ops_token};
 use crate::daemon::store::gateways_in;
 use crate::offline::{masters_of, owner};
 
@@ -219,9 +219,16 @@ impl Gateway {
         ops.generation().await.ok()
     }
 
+    fn is_stopped(&self) -> bool {
+        live_intent(&self.dir).is_some_and(|intent| matches!(intent.traffic, Traffic::Stopped { .. }))
+    }
+
     fn told(&self) -> Told {
         let name = &self.rollout;
         let (at_zero, text) = match &self.stand {
+            Stand::Nothing if self.is_stopped() => {
+                (true, format!("{name}: stopped for maintenance, users get a page with 503; no canary had a share"))
+            }
             Stand::Nothing => (true, format!("{name}: production serves all; no canary had a share")),
             Stand::Proven => (true, format!("{name}: production serves all; its canary was taken to 0 %")),
             Stand::Swapped { signalled: Some(_), .. } => {

@@ -108,7 +108,13 @@ fn ready(gateway: &Gateway) -> Finding {
         Some(false) => "; no route to its network: containers are reached through it (relay)",
         None => "",
     };
-    let said = format!("answers on {}; {live}{reach}", places.join(", "));
+    let stopped = if gateway.stopped {
+        let name = &gateway.rollout;
+        format!("; stopped for maintenance: users get a page with 503, canaryd start {name} brings it back")
+    } else {
+        String::new()
+    };
+    let said = format!("answers on {}; {live}{reach}{stopped}", places.join(", "));
     if workers > MANY_WORKERS {
         return Finding::warning(item, format!("{said}; {workers} old workers"))
             .means("long connections keep workers of older configurations alive, each with memory of its own")
@@ -204,6 +210,7 @@ mod tests {
         only(&workers(100), "gateway shop", Level::Warning, &["100 old workers"]);
         found(&workers(1), "gateway shop", Level::Ok, &["1 old worker to finish"]);
         found(&spoiled(|g| g.routed = Some(false)), "gateway shop", Level::Ok, &["no route", "relay"]);
+        found(&spoiled(|g| g.stopped = true), "gateway shop", Level::Ok, &["for maintenance", "canaryd start shop"]);
     }
 
     #[test]

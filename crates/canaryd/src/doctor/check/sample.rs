@@ -141,6 +141,7 @@ fn gateway() -> Gateway {
         disk: Some(OnDisk { current: "1.4".parse().ok(), twin: true }),
         live: Some(Ok("1.4".parse().unwrap())),
         as_asked: Some(true),
+        stopped: false,
         silent: Vec::new(),
         taken: Vec::new(),
         master: Some(Process { pid: 99, uids: [10_001; 3], may_kill: false, files: None }),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use canaryd_engine::{Checkup, GatewayCheck, RunState};
-use canaryd_gateway::{GenerationId, Intent};
+use canaryd_gateway::{GenerationId, Intent, Traffic};
 use canaryd_link::{Link, Ops};
 use canaryd_rollout::RolloutName;
 use futures::future::join_all;
@@ -50,6 +50,7 @@ async fn gateway(name: &RolloutName, state: Option<&State>, container: Option<&G
     Gateway {
         rollout: name.clone(),
         as_asked: dir.as_deref().zip(current).and_then(|(dir, current)| as_asked(name, dir, current, state?)),
+        stopped: dir.as_deref().zip(current).is_some_and(|(dir, current)| is_stopped(dir, current)),
         master: master(runs, dir.as_deref()),
         container: container.cloned(),
         disk,
@@ -58,6 +59,10 @@ async fn gateway(name: &RolloutName, state: Option<&State>, container: Option<&G
         taken,
         routed,
     }
+}
+
+fn is_stopped(dir: &Path, current: GenerationId) -> bool {
+    gateway_intent(dir, current).is_some_and(|intent| matches!(intent.traffic, Traffic::Stopped { .. }))
 }
 
 /// A twin stands for what it was made of, without the canary.
