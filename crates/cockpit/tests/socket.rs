@@ -58,6 +58,7 @@ fn report(name: &str, sentence: &str) -> Report {
         unmet: None,
         replicas: BTreeMap::new(),
         unwell: None,
+        stopped: None,
     }
 }
 
