@@ -6,7 +6,7 @@ use std::time::Duration;
 use canaryd_e2e::Bench;
 use canaryd_e2e::http::until_steady;
 use canaryd_gateway::Lane;
-use canaryd_link::Master;
+use canaryd_link::{Master, Why};
 use canaryd_probe::{Load, LoadPlan, LoadReport, RequestKind};
 
 use crate::figure::{Figure, Figures};
@@ -71,7 +71,7 @@ fn share(n: u32) -> u32 {
 /// Up by a tested generation, down by the prepared twin: what a rollout does.
 async fn change(bench: &Bench, master: &ByEngine, n: u32) {
     if share(n) == 0 {
-        bench.link.lower(master).await.unwrap();
+        bench.link.lower(master, Why::Decided).await.unwrap();
         return;
     }
     while master.old_workers().await.unwrap() > OLD_WORKERS {

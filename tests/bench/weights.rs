@@ -61,7 +61,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
 
 async fn change(bench: &Bench, master: &ByEngine, way: Way) {
     match way {
-        Way::Lower => drop(bench.link.lower(master).await.unwrap()),
+        Way::Lower => drop(bench.link.lower(master, canaryd_link::Why::Decided).await.unwrap()),
         Way::Raise => drop(bench.try_split_by(master, 100.0, true).await.unwrap()),
     }
 }

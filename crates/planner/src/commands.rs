@@ -140,7 +140,7 @@ impl Turn<'_> {
             Verb::Restart => self.restart(command, did),
             Verb::Traffic { weight } => self.traffic(command, *weight),
             Verb::Stop { page, retry_after } => self.stop(command, *page, *retry_after),
-            Verb::Start => self.start(command),
+            Verb::Start => Ok(self.start(command)),
             Verb::Delete => {
                 if self.memory.deletion.is_none() {
                     self.begin_delete(command.actor.clone(), &by(command));

@@ -122,7 +122,7 @@ impl Turn<'_> {
         for version in given_up {
             let message = format!(
                 "the stopped containers of {version} are removed before keepFailed is over: only those of the latest \
-                 failed version are kept, now {latest}; what {version} said stays in failures/"
+                 failed version are kept, now {latest}; failures/ has what was saved when a version was taken off"
             );
             self.tell(Severity::Info, "let-go", message);
         }

@@ -199,21 +199,19 @@ impl Turn<'_> {
         format!("it is stopped already, {since}; canaryd start {name} brings it back")
     }
 
-    pub(crate) fn start(&mut self, command: &Command) -> Reply {
+    pub(crate) fn start(&mut self, command: &Command) -> String {
         let (version, at) = (self.production_version().unwrap_or_default(), self.now);
         let Some(held) = &mut self.memory.maintenance else {
-            return Ok(format!("it is not stopped; {}", self.serves()));
+            return format!("it is not stopped; {}", self.serves());
         };
         if let Some(back) = &held.back {
-            return Ok(format!("it is being started already, by {}", back.by));
+            return format!("it is being started already, by {}", back.by);
         }
         held.back = Some(WayBack { by: command.actor.clone(), at, spent: Duration::ZERO, told: false });
         held.down = false;
         self.wake_previous();
         self.tell(Severity::Info, "start-asked", format!("{version} is started again, {}", by(command)));
-        Ok(format!(
-            "{version} starts; users get the page until every container of its app is healthy, and then {version}"
-        ))
+        format!("{version} starts; users get the page until every container of its app is healthy, and then {version}")
     }
 
     /// While it is stopped there is nothing else to decide.

@@ -9,7 +9,6 @@ use crate::memory::{Deployed, Previous, Retired};
 use crate::phase::Phase;
 use crate::release::{Blocked, Past, Release};
 use crate::report::{Outcome, OutcomeView, Severity, Waiting};
-use crate::takeoff::saves;
 use crate::trial::{Kind, Push, Trial};
 use crate::turn::{Did, Turn};
 
@@ -103,7 +102,6 @@ impl Turn<'_> {
             at: self.now,
         });
         self.remember(gone);
-        self.actions.extend(saves(gone, &old.crews, &format!("it was undone: {reason}")));
         self.conclude(Outcome::Undone, gone, reason, begun, (0, 0), Some(by));
         let keep = self.manifest().map_or(Duration::from_secs(3600), |m| m.promotion.keep_failed);
         self.retire_after_drain(Some(old), Some(self.later(keep)));

@@ -149,7 +149,7 @@ impl Turn<'_> {
 
     /// What stops of production and of what is kept beside it: the app when it is drained, workers with it.
     pub(crate) fn tend_stopped(&mut self) {
-        if !self.memory.maintenance.as_ref().is_some_and(|held| held.back.is_none()) || !self.page_is_live() {
+        if self.memory.maintenance.as_ref().is_none_or(|held| held.back.is_some()) || !self.page_is_live() {
             return;
         }
         if let Some(mut production) = self.memory.production.take() {

@@ -260,7 +260,7 @@ impl Turn<'_> {
 }
 
 /// What the containers of a version said is kept, with the reason why it goes.
-pub(crate) fn saves(release: &Release, crews: &Crews, reason: &str) -> Vec<Action> {
+fn saves(release: &Release, crews: &Crews, reason: &str) -> Vec<Action> {
     let revision = &release.revision;
     let save = |set| Action::SaveFailure { set, revision: revision.clone(), reason: reason.to_owned() };
     crews.values().map(|crew| save(crew.set.clone())).collect()
