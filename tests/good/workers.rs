@@ -88,3 +88,45 @@ async fn when_a_version_is_taken_off_productions_workers_start_again_under_the_s
     let harmed = answers.failures.iter().filter(|f| f.version.as_deref() != Some("v2")).count();
     assert_eq!(harmed, 0, "v2 alone did harm: {answers:#?}");
 }
+
+#[tokio::test]
+async fn old_workers_go_on_while_a_restart_cannot_start_new_ones_and_new_ones_follow_once_that_is_mended() {
+    let name = "workers-restart";
+    let data = tempfile::tempdir().expect("a directory");
+    let (here, away) = (data.path().join("data"), data.path().join("away"));
+    std::fs::create_dir(&here).expect("a directory");
+    let repository = good_images(name, &["v1"]);
+    let workers = format!(
+        "workers:\n  - name: mailer\n    image: {repository}:${{version}}\n    replicas: 3\n    \
+         mounts: [\"{}:/data:ro\"]\n    env: {{ WORKER: \"1\" }}\n    health: {{ none: true, startup: 500ms }}\n    \
+         stop: {{ grace: 2s }}",
+        here.display()
+    );
+    let host = Host::serving(&Manifest::new(name, &repository, "v1", 21_403).spec(&workers)).await;
+    let old = host.of_version(name, "mailer", "v1");
+    assert_eq!(up(&old), 3, "{old:#?}");
+    let traffic = Traffic::start(21_403);
+    std::fs::rename(&here, &away).expect("it is moved away");
+    assert!(host.command(name, Verb::Restart).await.accepted);
+    let deadline = Instant::now() + PATIENCE;
+    while !host.events(name).await.iter().any(|e| e.message.contains("3 old workers go on")) {
+        assert!(Instant::now() < deadline, "nobody is told: {}", host.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let now = host.of_version(name, "mailer", "v1");
+    assert!(old.iter().all(|c| now.contains(c)), "the old ones go on: {now:#?}");
+
+    std::fs::rename(&away, &here).expect("it is moved back");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = host.of_version(name, "mailer", "v1");
+        // One may change places between two looks.
+        assert!(up(&now) >= 2, "fewer than there are to be: {now:#?}");
+        if up(&now) == 3 && !now.iter().any(|c| ids(&old).contains(&c.id)) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the new ones do not follow: {now:#?}\n{}", host.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    traffic.flawless().await;
+}

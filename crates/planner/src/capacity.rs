@@ -75,13 +75,14 @@ impl Turn<'_> {
     }
 
     /// Production has its replicas: fresh ones for those that vanished, as many as the manifest says, minus the workers
-    /// that a trial replaces.
+    /// that a trial replaces, and those that are to take the place of others one at a time.
     pub(crate) fn tend_production(&mut self) {
         let Some(mut production) = self.memory.production.take() else { return };
         for component in &production.release.components {
             let replicas = self.replicas(component);
             let goal = replicas.saturating_sub(self.replaced(component));
             let crew = production.crews.entry(component.name.clone()).or_insert_with(|| self.memory.new_crew());
+            let goal = self.relieving(component, crew, goal);
             self.resize(component, crew, goal, replicas);
         }
         self.memory.production = Some(production);
@@ -166,7 +167,7 @@ impl Turn<'_> {
     }
 
     /// How many production workers stand back for workers on trial.
-    fn replaced(&self, component: &Component) -> u32 {
+    pub(crate) fn replaced(&self, component: &Component) -> u32 {
         let canary = self.trial().filter(|t| t.is_canary() && !self.is_reverting() && !component.name.is_app());
         let Some(crew) = canary.and_then(|t| t.crews.get(&component.name)) else { return 0 };
         match component.order {

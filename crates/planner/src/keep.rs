@@ -22,7 +22,7 @@ impl Turn<'_> {
         let crews = std::mem::take(&mut previous.crews);
         let release = previous.release.clone();
         let drain = release.app().map_or(Duration::from_secs(30), |a| a.stop.drain);
-        let mut retired = Retired { release, crews, drain, until: None };
+        let mut retired = Retired { release, crews, drain, until: None, works_on: false };
         for crew in retired.crews.values_mut() {
             let running: Vec<u32> = crew.running().map(|(o, _)| o).collect();
             for ordinal in running {
@@ -37,6 +37,7 @@ impl Turn<'_> {
         if !self.engine_answers() {
             return;
         }
+        self.relieve();
         let mut left = Vec::new();
         for mut retired in std::mem::take(&mut self.memory.retired) {
             if self.tend_one(&mut retired) {
@@ -50,7 +51,8 @@ impl Turn<'_> {
     /// `false`: nothing of it is left.
     fn tend_one(&mut self, retired: &mut Retired) -> bool {
         let drained = retired.crews.values().all(|c| self.is_set_drained(c, retired.drain));
-        if drained && retired.until.is_none_or(|until| self.now >= until) {
+        let at_work = retired.works_on && retired.crews.values().any(|c| c.size() > 0);
+        if drained && !at_work && retired.until.is_none_or(|until| self.now >= until) {
             let there: Vec<SetId> =
                 retired.crews.values().filter(|c| self.set(&c.set).is_some()).map(|c| c.set.clone()).collect();
             for (name, crew) in &retired.crews {
@@ -111,8 +113,9 @@ impl Turn<'_> {
         let mut given_up = Vec::new();
         if retired.until.is_some() {
             for kept in &mut self.memory.retired {
-                if kept.until.is_some_and(|until| until > self.now) {
-                    given_up.push(kept.release.version.clone());
+                let version = &kept.release.version;
+                if kept.until.is_some_and(|until| until > self.now) && !given_up.contains(version) {
+                    given_up.push(version.clone());
                 }
                 kept.until = kept.until.map(|_| self.now);
             }

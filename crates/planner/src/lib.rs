@@ -29,6 +29,7 @@ mod questions;
 mod rebuild;
 mod recall;
 mod release;
+mod relief;
 mod report;
 mod residence;
 mod sight;

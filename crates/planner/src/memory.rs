@@ -17,6 +17,7 @@ use crate::gateway_life::GatewayLife;
 use crate::maintenance::Maintenance;
 use crate::phase::Phase;
 use crate::release::{Blocked, Past, Release};
+use crate::relief::Relief;
 use crate::report::OutcomeView;
 use crate::trial::Trial;
 use crate::wellness::Unwell;
@@ -100,6 +101,9 @@ pub struct Memory {
     /// It is stopped for a while.
     #[serde(default)]
     pub(crate) maintenance: Option<Maintenance>,
+    /// Workers of the production before go on until production's have taken their place.
+    #[serde(default)]
+    pub(crate) relief: Option<Relief>,
 }
 
 impl Default for Memory {
@@ -137,6 +141,7 @@ impl Default for Memory {
             sizes: BTreeMap::new(),
             unwell: None,
             maintenance: None,
+            relief: None,
         }
     }
 }
@@ -202,6 +207,9 @@ pub(crate) struct Retired {
     pub(crate) drain: Duration,
     /// Kept stopped until then.
     pub(crate) until: Option<Timestamp>,
+    /// Its workers go on until those of production have taken their place.
+    #[serde(default)]
+    pub(crate) works_on: bool,
 }
 
 /// No progress until somebody resumes.

@@ -118,12 +118,12 @@ impl Turn<'_> {
         left.min().unwrap_or(QUIET).clamp(AT_ONCE, QUIET)
     }
 
-    /// Whether some replica runs on only until it is drained.
+    /// Whether some replica runs on only until it is drained, or until others have taken its place.
     fn drains(&self) -> bool {
         let production = self.memory.production.iter().map(|d| &d.crews);
         let crews = production.chain(self.memory.retired.iter().map(|r| &r.crews)).flat_map(Crews::values);
         let leaving = |c: &Crew| c.with(Wish::Leaving).next().is_some();
-        let going = |r: &Retired| r.until.is_none();
+        let going = |r: &Retired| r.until.is_none() || (r.works_on && r.crews.values().any(|c| c.size() > 0));
         crews.into_iter().any(leaving) || self.memory.retired.iter().any(going)
     }
 

@@ -8,6 +8,7 @@ use crate::crew::{Crews, Wish};
 use crate::memory::{Deployed, Previous, Retired};
 use crate::phase::Phase;
 use crate::release::{Blocked, Past, Release};
+use crate::relief::Relief;
 use crate::report::{Outcome, OutcomeView, Severity, Waiting};
 use crate::trial::{Kind, Push, Trial};
 use crate::turn::{Did, Turn};
@@ -59,7 +60,9 @@ impl Turn<'_> {
             Kind::Undo { by, .. } => self.end_undo(old, &release, begun, by),
             Kind::Restart => {
                 self.retire_after_drain(old, None);
-                self.tell(Severity::Info, "restarted", format!("{} was restarted", self.name_of(&release)));
+                let workers =
+                    if self.memory.relief.is_some() { "; its workers are replaced one at a time" } else { "" };
+                self.tell(Severity::Info, "restarted", format!("{} was restarted{workers}", self.name_of(&release)));
             }
         }
     }
@@ -137,12 +140,17 @@ impl Turn<'_> {
         });
     }
 
-    /// Sets that left production: the app drains first, workers stop at once.
+    /// Sets that left production: the app drains first, workers go on until production's have taken their place.
     fn retire_after_drain(&mut self, old: Option<Deployed>, until: Option<jiff::Timestamp>) {
         let Some(Deployed { release, mut crews, .. }) = old else { return };
+        let at_work = self.keep_at_work(&mut crews);
         leave(&mut crews);
         let drain = release.app().map_or(Duration::from_secs(30), |a| a.stop.drain);
-        self.retire(Retired { release, crews, drain, until });
+        self.retire(Retired { release: release.clone(), crews, drain, until, works_on: false });
+        if !at_work.is_empty() {
+            self.memory.relief = Some(Relief::default());
+            self.memory.retired.push(Retired { release, crews: at_work, drain, until, works_on: true });
+        }
     }
 
     /// The swapped lanes are live: done.
@@ -203,7 +211,7 @@ impl Turn<'_> {
     }
 }
 
-/// The app leaves its lane, workers stop.
+/// The app leaves its lane; workers that nobody waits for stop.
 fn leave(crews: &mut Crews) {
     for (name, crew) in crews.iter_mut() {
         let ordinals: Vec<u32> = crew.running().map(|(o, _)| o).collect();

@@ -254,6 +254,11 @@ impl<'a> Rebuilding<'a> {
         for set in self.traces.sets.iter().filter(|set| !self.taken.contains(&set.id)).collect::<Vec<_>>() {
             let release = self.named(&set.revision);
             let what = describe(set, &release);
+            if self.may_be_at_work(set) {
+                self.assumed.push(format!("{what}: stopped as those of production take their place, then removed"));
+                self.retire(set, release, Wish::Running, until);
+                continue;
+            }
             self.assumed.push(format!("nothing sends requests to {what}: stopped, and removed after keepFailed"));
             if set.component.is_app() && &set.revision != serving {
                 self.block(&release);
@@ -265,7 +270,14 @@ impl<'a> Rebuilding<'a> {
     fn retire(&mut self, set: &SetView, release: Release, up: Wish, until: Option<Timestamp>) {
         let drain = release.app().map_or(REVERT_DRAIN, |app| app.stop.drain);
         let crews = Crews::from([(set.component.clone(), self.crew(set, up, Wish::Stopped))]);
-        self.memory.retired.push(Retired { release, crews, drain, until });
+        let works_on = self.may_be_at_work(set);
+        self.memory.retired.push(Retired { release, crews, drain, until, works_on });
+    }
+
+    /// Workers that run beside those of production may be the ones that production has to take the place of yet.
+    fn may_be_at_work(&self, set: &SetView) -> bool {
+        let production = self.memory.production.as_ref().filter(|_| !set.component.is_app());
+        production.is_some_and(|d| d.release.component(&set.component).is_some()) && set.replicas.iter().any(occupies)
     }
 
     /// Nothing is proven: what there is stays as it is, and nothing starts before somebody says so.

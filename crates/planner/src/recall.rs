@@ -102,6 +102,13 @@ impl Memory {
         self.crews().flat_map(Crews::values).map(|c| c.set.clone()).collect()
     }
 
+    /// Sets of the production before whose workers go on until those of production have taken their place.
+    #[must_use]
+    pub fn at_work(&self) -> BTreeSet<SetId> {
+        let crews = self.retired.iter().filter(|r| r.works_on).flat_map(|r| r.crews.values());
+        crews.filter(|crew| crew.size() > 0).map(|crew| crew.set.clone()).collect()
+    }
+
     /// The share that clearance is asked for.
     #[must_use]
     pub fn next_weight(&self) -> Option<f64> {
@@ -203,6 +210,9 @@ impl Memory {
         }
         if let Some(back) = still.maintenance.as_mut().and_then(|held| held.back.as_mut()) {
             back.spent = Duration::ZERO;
+        }
+        if let Some(relief) = &mut still.relief {
+            relief.stalled = Duration::ZERO;
         }
         if let Some(deletion) = &mut still.deletion {
             deletion.spent = deletion.spent.map(|_| Duration::ZERO);

@@ -141,7 +141,7 @@ impl Turn<'_> {
     }
 
     /// Whether what users get is proven to be the page that is asked for.
-    fn page_is_live(&self) -> bool {
+    pub(crate) fn page_is_live(&self) -> bool {
         let live = self.world.gateway.live.as_ref().map(|live| live.intent.traffic);
         let asked = self.memory.maintenance.as_ref().map(Maintenance::traffic);
         live.is_some() && live == asked
@@ -198,7 +198,7 @@ impl Turn<'_> {
         }
     }
 
-    fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         let crew = self.memory.production.as_ref().and_then(|d| Self::app_crew(&d.crews));
         crew.is_some_and(|crew| crew.running().chain(crew.with(Wish::Leaving)).next().is_some())
     }
@@ -206,7 +206,8 @@ impl Turn<'_> {
     /// Containers of production and of what is kept beside it that run.
     fn still_up(&self) -> u32 {
         let previous = self.memory.previous.iter().flat_map(|p| p.crews.values());
-        let beside = previous.filter_map(|crew| self.set(&crew.set)).flat_map(|set| &set.replicas);
+        let old_workers = self.memory.retired.iter().filter(|r| r.works_on).flat_map(|r| r.crews.values());
+        let beside = previous.chain(old_workers).filter_map(|crew| self.set(&crew.set)).flat_map(|set| &set.replicas);
         count(self.production_replicas().chain(beside).filter(|r| occupies(r)).count())
     }
 

@@ -245,7 +245,7 @@ impl Turn<'_> {
             self.save_failure_again(&trial);
         }
         let Trial { release, crews, .. } = trial;
-        self.retire(Retired { release, crews, drain: REVERT_DRAIN, until });
+        self.retire(Retired { release, crews, drain: REVERT_DRAIN, until, works_on: false });
         self.memory.phase = Phase::Idle;
     }
 

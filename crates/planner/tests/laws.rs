@@ -10,6 +10,8 @@ mod hands;
 mod program;
 #[path = "laws/refusing.rs"]
 mod refusing;
+#[path = "laws/relief.rs"]
+mod relief;
 #[path = "sim/mod.rs"]
 mod sim;
 #[path = "laws/unseen.rs"]
@@ -384,6 +386,15 @@ fn a_good_version_that_nobody_saw_for_a_while_gets_through_by_itself() {
         sim.until("in production", |s| s.is_idle() && s.production().as_deref() == Some("v2"));
         assert!(!sim.memory.is_blocked(&sim.manifest), "it is blamed: {}", sim.why());
     });
+}
+
+/// Law 3: whatever becomes of the new ones, a restart or an undo never leaves fewer workers than there are to be.
+#[test]
+fn workers_work_on_until_others_have_taken_their_place() {
+    let promoted = relief::promoted();
+    for seed in 1..=1_000 {
+        relief::live(&mut promoted.clone(), &mut Dice::new(seed));
+    }
 }
 
 /// Law 9: what the host refuses is tried for a while, and then not before somebody says so.

@@ -37,7 +37,7 @@ pub struct Docker {
     pub ill: BTreeSet<(SetId, u32)>,
     /// Docker brings these back, after so many seconds.
     pub restarts: BTreeMap<(SetId, u32), u8>,
-    /// What is said when containers of these versions are to be started, and whose fault it is.
+    /// What is said when containers of these versions (or "mail of v1") are to be started, and whose fault it is.
     pub refused: BTreeMap<String, (Fault, String)>,
     /// Operations that failed.
     pub troubles: BTreeMap<SetId, Trouble>,
@@ -57,13 +57,18 @@ impl Docker {
         self.conduct.get(&self.version(revision)).cloned().unwrap_or_default()
     }
 
+    fn conduct_of(&self, set: &SetView) -> Conduct {
+        let own = self.conduct.get(&of(&set.component, &self.version(&set.revision)));
+        own.cloned().unwrap_or_else(|| self.conduct(&set.revision))
+    }
+
     pub fn set(&self, id: &SetId) -> Option<&SetView> {
         self.sets.iter().find(|s| &s.id == id)
     }
 
     /// Boots, ends and restarts what is due.
     pub fn live_on(&mut self, now: Timestamp) {
-        let conducts: Vec<Conduct> = self.sets.iter().map(|s| self.conduct(&s.revision)).collect();
+        let conducts: Vec<Conduct> = self.sets.iter().map(|s| self.conduct_of(s)).collect();
         for (set, conduct) in self.sets.iter_mut().zip(conducts) {
             for replica in &mut set.replicas {
                 let key = (set.id.clone(), replica.ordinal);
@@ -130,7 +135,8 @@ impl Docker {
                 .is_some_and(|s| s.replicas.iter().any(|r| r.ordinal == *o && r.state == RunState::Running))
         };
         let starts = !goal.running.iter().all(up);
-        let Some((fault, what)) = self.refused.get(version).cloned().filter(|_| starts) else {
+        let refused = self.refused.get(version).or_else(|| self.refused.get(&of(&goal.component, version)));
+        let Some((fault, what)) = refused.cloned().filter(|_| starts) else {
             self.troubles.remove(&goal.set);
             return false;
         };
@@ -209,6 +215,11 @@ impl Docker {
         }
         self.sets.retain(|s| !s.replicas.is_empty());
     }
+}
+
+/// One component of a version.
+pub fn of(component: &ComponentName, version: &str) -> String {
+    format!("{component} of {version}")
 }
 
 fn fresh(ordinal: u32, n: u32, now: Timestamp) -> Replica {

@@ -191,7 +191,10 @@ impl Laws {
                 // what was production is kept warm, whatever became of an undo that was to go there
                 let previous = plan.report.as_ref().and_then(|r| r.previous.as_ref()).map(|p| p.revision.clone());
                 let needed = [plan.memory.production_revision(), previous];
-                let bad = self.condemned.contains(&goal.revision) && !needed.contains(&Some(goal.revision.clone()));
+                // nor are workers that go on until those of production have taken their place
+                let at_work = plan.memory.at_work().contains(&goal.set);
+                let needed = at_work || needed.contains(&Some(goal.revision.clone()));
+                let bad = self.condemned.contains(&goal.revision) && !needed;
                 assert!(!(new && bad), "law 9: {} is started again without a reason", goal.revision);
             }
         }

@@ -367,6 +367,7 @@ impl Sim {
             && matches!(self.memory.phase_name(), "idle" | "stopped")
             && !self.waking
             && !self.blind
+            && self.memory.at_work().is_empty()
             && self.memory.inbox.is_empty()
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn obey(sim: &mut Sim, line: &str) -> Vec<String> {
         ["version", version, rest @ ..] => conduct(sim, version, rest),
         ["canary", rest @ ..] => befall(sim, &lane(sim, "app", true), rest),
         ["production", rest @ ..] => befall(sim, &lane(sim, "app", false), rest),
+        ["worker", name, "of", version, rest @ ..] => conduct(sim, &format!("{name} of {version}"), rest),
         ["worker", name, rest @ ..] => befall(sim, &lane(sim, name, true), rest),
         ["traffic", rate, "per", "second"] => sim.users.rate = rate.parse().unwrap(),
         ["kill", "canaryd"] => sim.kill = Some(0),
@@ -56,6 +57,9 @@ fn around(sim: &mut Sim, words: &[&str]) {
         ["engine", "is", "being", "asked"] => sim.world.engine.asking = true,
         ["engine", "has", "answered"] => sim.world.engine.asking = false,
         ["engine", "gone"] => sim.world.engine.unreachable = Some("connection refused".to_owned()),
+        ["host", "refuses", name, "of", version, "because", why @ ..] => {
+            refuse(sim, &format!("{name} of {version}"), Fault::Host, why);
+        }
         ["host", "refuses", version, "because", why @ ..] => refuse(sim, version, Fault::Host, why),
         ["engine", "fails", version, "because", why @ ..] => refuse(sim, version, Fault::Passing, why),
         ["engine", "refuses", version, "because", why @ ..] => refuse(sim, version, Fault::Version, why),
