@@ -122,7 +122,7 @@ async fn old_workers_go_on_while_a_restart_cannot_start_new_ones_and_new_ones_fo
         let now = host.of_version(name, "mailer", "v1");
         // One may change places between two looks.
         assert!(up(&now) >= 2, "fewer than there are to be: {now:#?}");
-        if up(&now) == 3 && !now.iter().any(|c| ids(&old).contains(&c.id)) {
+        if up(&now) == 3 && !now.iter().any(|c| ids(&old).contains(&c.id.as_str())) {
             break;
         }
         assert!(Instant::now() < deadline, "the new ones do not follow: {now:#?}\n{}", host.log());
