@@ -134,8 +134,12 @@ impl Gateway {
         let seen = self.house.observer.subscribe();
         let proven = tokio::select! {
             proven = link.confirm(&master) => proven?,
-            () = ended(seen, &self.cell.name, &master.running) => bail!("the gateway's container ended before it answered"),
+            () = ended(seen, &self.cell.name, &master.running) => {
+                self.died_at_start = true;
+                bail!("the gateway's container ended before it answered");
+            }
         };
+        self.died_at_start = false;
         self.attempt = None;
         if let Some(mut intent) = intent_of(&self.dir, proven.generation) {
             if proven.generation.is_twin() {

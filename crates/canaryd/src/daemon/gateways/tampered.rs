@@ -93,11 +93,11 @@ impl Gateway {
         Some((intent_of(&self.dir, generation).unwrap_or_else(|| live.intent.clone()), generation))
     }
 
-    /// What it was rendered from. After a restart of canaryd that is known once the text was compared; of a gateway that does
-    /// not run, what it would be rendered from now is as good.
+    /// What it was rendered from. After a restart of canaryd that is known once the text was compared, for which NGINX has to
+    /// run; of one that ends as soon as it is started, what would be rendered now is as good.
     fn rendered_with(&self, choices: &Choices, intent: &Intent, generation: GenerationId) -> Option<Settings> {
         let known = self.rendered.as_ref().filter(|(of, _)| *of == generation.original()).map(|(_, by)| by.clone());
-        known.or_else(|| self.observed().is_none().then(|| self.settings(choices, intent)))
+        known.or_else(|| self.died_at_start.then(|| self.settings(choices, intent)))
     }
 
     async fn restore(

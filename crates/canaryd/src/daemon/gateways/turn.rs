@@ -42,6 +42,8 @@ pub(super) struct Gateway {
     pub(super) rendered: Option<(GenerationId, Settings)>,
     /// The files of the live generation as they were last found right.
     pub(super) seal: Option<Seal>,
+    /// Its container ended before it answered: what lies there may be no good.
+    pub(super) died_at_start: bool,
     /// They were put back: NGINX may have read something else.
     pub(super) tampered: bool,
     pub(super) running: Option<Running>,
@@ -89,6 +91,7 @@ impl Gateway {
             attempt: None,
             rendered: None,
             seal: None,
+            died_at_start: false,
             tampered: false,
             running: None,
             compared: None,
