@@ -38,7 +38,9 @@ impl Old {
     pub(crate) fn run(name: &str, image: &str, published: &str) -> Self {
         let old = Self(format!("{name}-old"));
         old.remove();
-        docker(&["run", "-d", "--name", &old.0, "-p", published, image]);
+        // Not the engine's default network: another engine that starts on this host may take that away.
+        docker(&["network", "create", &old.0]);
+        docker(&["run", "-d", "--name", &old.0, "--network", &old.0, "-p", published, image]);
         old
     }
     pub(crate) fn stop(&self) {
@@ -48,7 +50,9 @@ impl Old {
         docker(&["start", &self.0]);
     }
     fn remove(&self) {
-        let _ = std::process::Command::new("docker").args(["rm", "-f", "-v", &self.0]).output();
+        for args in [["rm", "-f", "-v"].as_slice(), &["network", "rm"]] {
+            let _ = std::process::Command::new("docker").args(args).arg(&self.0).output();
+        }
     }
 }
 
